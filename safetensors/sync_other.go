@@ -1,0 +1,6 @@
+//go:build !unix
+
+package safetensors
+
+// syncFolder does nothing where folders cannot be flushed.
+func syncFolder(string) error { return nil }
