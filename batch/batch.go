@@ -13,8 +13,8 @@ type Example struct {
 	// Labels [len(Tokens)] holds Tokens[i] where token i is supervised, which
 	// row i−1 predicts, and Ignore elsewhere. It is nil when there is no answer.
 	Labels []int32
-	// Images holds the images in the order of their placeholders. The same
-	// pointer means the same image.
+	// Images holds the images in the order of their runs of placeholders. The
+	// same pointer means the same image.
 	Images []*vision.Patches
 	// Weight multiplies the loss of each label; 0 means 1.
 	Weight float32
@@ -27,13 +27,17 @@ type Example struct {
 // segment; an example is a path from a root to a leaf, and positions are those
 // of the path. Plain packing is the forest of single segments.
 type Batch struct {
-	Tokens   []int32    // [T]
-	Pos      [][3]int32 // [T]: time, row and column for the rotary embedding
-	Segments []Segment  // in order of Start, the first at 0
-	Labels   []Label    // in order of examples and positions; rows may repeat in a forest
-	Images   []*vision.Patches
+	Tokens   []int32           // [T]
+	Pos      [][3]int32        // [T]: time, row and column for the rotary embedding
+	Segments []Segment         // in order of Start, the first at 0
+	Labels   []Label           // in order of examples and positions; rows may repeat in a forest
+	Images   []*vision.Patches // every image once
+	// Merge is the spatial merge size: Merge by Merge patches become one
+	// feature. It is 0 only where there are no images.
+	Merge int
 	// Visual says where the merged features of the images go. Features are
-	// numbered over all Images in order, merged cells in raster order.
+	// numbered over all Images in order, merged cells in raster order. Rows
+	// ascend; a feature may go to several rows.
 	Visual []Visual
 }
 
