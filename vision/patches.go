@@ -19,4 +19,17 @@ type Patches struct {
 	// (specification qwen3-vl 3.1), samples in the order channel, frame, row,
 	// column (3.2).
 	Pixels []float32
+	// Features, if not nil, is what a frozen tower made of the image. A network
+	// whose tower no adapter touches takes it in place of Pixels, which may
+	// then be nil.
+	Features *Features
+}
+
+// Features is the output of a vision tower for one image of N merged cells:
+// the tokens, and what the deep stack adds to the first decoder layers. It
+// depends on the tower's weights and on the pixels only, so it can be kept for
+// every later pass over the same image.
+type Features struct {
+	Tokens []float32   // [N, C], cells in raster order
+	Deep   [][]float32 // [N, C] for each deep-stack merger
 }

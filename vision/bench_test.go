@@ -1,0 +1,52 @@
+package vision_test
+
+import (
+	"testing"
+
+	"mole/vision"
+)
+
+// The screenshot of the figures that this package must reach: 1155x853 pixels,
+// resized to 1152x864.
+const benchFile = "testdata/processor/853x1155.png"
+
+func BenchmarkDecode(b *testing.B) {
+	data := read(b, benchFile)
+	for b.Loop() {
+		if _, err := vision.Decode(data, vision.Decoding{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkResize(b *testing.B) {
+	im, err := vision.Decode(read(b, benchFile), vision.Decoding{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, r := range []vision.Rule{vision.Torchvision, vision.Pillow} {
+		b.Run(r.String(), func(b *testing.B) {
+			for b.Loop() {
+				vision.Resize(im, 1152, 864, r)
+			}
+		})
+	}
+}
+
+func BenchmarkPatchify(b *testing.B) {
+	im := &vision.Image{W: 1152, H: 864, RGB: make([]uint8, 1152*864*3)}
+	for b.Loop() {
+		if _, err := vision.Patchify(im, vision.DefaultOptions()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkProcess(b *testing.B) {
+	data := read(b, benchFile)
+	for b.Loop() {
+		if _, err := vision.Process(data, vision.Decoding{}, vision.DefaultOptions()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
