@@ -1,0 +1,120 @@
+package kernel
+
+import "fmt"
+
+// MatMul holds one matrix product,
+//
+//	C = Alpha · A · B + Beta · C + Bias,
+//
+// with A [M, K], B [K, N] and C [M, N], all of them at least 1. C must not
+// overlap the others.
+//
+// Element (i, j) of C depends, to the bit, only on the tier, on row i of A,
+// column j of B, its own value before, Alpha, Beta and Bias[j]: not on M, N,
+// the place in memory or the scratch. A product may therefore be split by rows
+// and columns at will. (The payload of a NaN is not part of this promise.) C is
+// not read if Beta is 0.
+//
+// The sum over k is computed first, then multiplied by Alpha, then Beta · C is
+// added, then Bias. The generic tier does all of it in float64, in the order of
+// k, and rounds once to float32: its bytes are the same on every processor. The
+// vector tiers work in float32: fused multiplications and additions in the
+// order of k within runs of 512, the runs added up in order; each of the
+// operations that follow rounds. Their bytes agree with each other. The error of
+// the sum is at most K·2⁻²⁴ relative to Σ |a·b|, to first order.
+type MatMul struct {
+	M, N, K int
+
+	A      []float32 // rows begin LDA elements apart
+	LDA    int
+	TransA bool // A is stored as [K, M]
+
+	B32    []float32 // B in float32, or nil
+	B16    []uint16  // B in bfloat16, or nil
+	LDB    int
+	TransB bool // B is stored as [N, K]
+
+	C   []float32
+	LDC int
+
+	Alpha, Beta float32
+	Bias        []float32 // [N], or nil for none
+
+	// RoundA rounds A to bfloat16 first, to the nearest even, as a processor
+	// with bfloat16 products does.
+	RoundA bool
+}
+
+// Scratch is the packing memory of one worker. The zero value is ready; it
+// grows to what the largest product needs, 8 MiB or so, and is reused. What is in
+// it has no influence on any result. It is not safe for concurrent use.
+type Scratch struct {
+	a, b, sums, edge []float32 // of the vector tiers
+	a64, b64         []float64 // of the generic tier
+}
+
+// bestTier is the result of Best, which does not change.
+var bestTier = Best()
+
+// MatMul computes m in the calling goroutine. A matrix that is too small for
+// what m says, and a tier that is not supported, panic.
+func (t Tier) MatMul(m *MatMul, s *Scratch) {
+	m.check()
+	if t > bestTier {
+		panic(fmt.Sprintf("matmul: %v", t.Supported()))
+	}
+	mmRun(t, m, s)
+}
+
+// check panics if m is not a product.
+func (m *MatMul) check() {
+	if m.M < 1 || m.N < 1 || m.K < 1 {
+		panic(fmt.Sprintf("matmul: M %d, N %d, K %d, want at least 1 of each", m.M, m.N, m.K))
+	}
+	if (m.B32 == nil) == (m.B16 == nil) {
+		panic(fmt.Sprintf("matmul: B has %d float32 and %d bfloat16, want one of them", len(m.B32), len(m.B16)))
+	}
+	mmCheckOperand("A", m.M, m.K, m.TransA, m.LDA, len(m.A))
+	mmCheckOperand("B", m.K, m.N, m.TransB, m.LDB, len(m.B32)+len(m.B16))
+	mmCheckOperand("C", m.M, m.N, false, m.LDC, len(m.C))
+	if m.Bias != nil && len(m.Bias) < m.N {
+		panic(fmt.Sprintf("matmul: bias has %d elements, want %d", len(m.Bias), m.N))
+	}
+}
+
+// mmCheckOperand panics if a matrix does not fit into n elements.
+func mmCheckOperand(name string, rows, cols int, trans bool, stride, n int) {
+	if trans {
+		rows, cols = cols, rows
+	}
+	if stride < cols || n < (rows-1)*stride+cols {
+		panic(fmt.Sprintf("matmul: %s stored as [%d, %d] with row stride %d does not fit into %d elements",
+			name, rows, cols, stride, n))
+	}
+}
+
+// a returns element (i, k) of A, rounded if m says so.
+func (m *MatMul) a(i, k int) float32 {
+	if m.TransA {
+		i, k = k, i
+	}
+	v := m.A[i*m.LDA+k]
+	if m.RoundA {
+		v = roundBF16(v)
+	}
+	return v
+}
+
+// b returns element (k, j) of B.
+func (m *MatMul) b(k, j int) float32 {
+	if m.TransB {
+		k, j = j, k
+	}
+	if m.B16 != nil {
+		return F32FromBF16(m.B16[k*m.LDB+j])
+	}
+	return m.B32[k*m.LDB+j]
+}
+
+// mmPieces returns the number of pieces of at most size that n is cut into.
+func mmPieces(n, size int) int { return (n + size - 1) / size }
