@@ -1,0 +1,147 @@
+package cpu
+
+import (
+	"fmt"
+
+	"mole/device"
+	"mole/internal/kernel"
+	"mole/tensor"
+)
+
+// tasks holds one task of each kind. An operation fills its own, runs it and
+// clears it, which takes no memory from the heap and keeps none alive.
+type tasks struct {
+	add           addTask
+	fill          fillTask
+	swiGLU        swiGLUTask
+	swiGLUGrad    swiGLUGradTask
+	gelu          geluTask
+	geluGrad      geluGradTask
+	adamW         adamWTask
+	sumSquares    sumSquaresTask
+	gather        gatherTask
+	addRows       addRowsTask
+	rmsNorm       rmsNormTask
+	rmsNormGrad   rmsNormGradTask
+	layerNorm     layerNormTask
+	layerNormGrad layerNormGradTask
+	rope          ropeTask
+	attention     attentionTask
+	gradQ         gradQTask
+	gradKV        gradKVTask
+	crossEntropy  crossEntropyTask
+	matMul        matMulTask
+}
+
+// grain is the number of elements that are worth a worker's attention: about
+// the time of a few handovers.
+const grain = 4096
+
+// rowGrain returns the number of rows of c elements that make a grain.
+func rowGrain(c int) int { return max(1, grain/c) }
+
+type addTask struct{ dst, a, b []float32 }
+
+func (t *addTask) run(_ *worker, lo, hi int) { kernel.Add(t.dst[lo:hi], t.a[lo:hi], t.b[lo:hi]) }
+
+// Add implements [device.Forward].
+func (d *Device) Add(dst, a, b tensor.Tensor) {
+	d.check("add", like("dst", dst, dst).result(), like("a", a, dst).shared(), like("b", b, dst).shared())
+	d.tasks.add = addTask{f32(dst), f32(a), f32(b)}
+	d.pool.run(&d.tasks.add, dst.Len(), grain)
+	d.tasks.add = addTask{}
+}
+
+type fillTask struct {
+	dst []float32
+	v   float32
+}
+
+func (t *fillTask) run(_ *worker, lo, hi int) { kernel.Fill(t.dst[lo:hi], t.v) }
+
+// Fill implements [device.Forward].
+func (d *Device) Fill(dst tensor.Tensor, v float32) {
+	d.check("fill", like("dst", dst, dst).result())
+	d.tasks.fill = fillTask{f32(dst), v}
+	d.pool.run(&d.tasks.fill, dst.Len(), grain)
+	d.tasks.fill = fillTask{}
+}
+
+type swiGLUTask struct{ dst, gate, up []float32 }
+
+func (t *swiGLUTask) run(_ *worker, lo, hi int) {
+	kernel.SwiGLU(t.dst[lo:hi], t.gate[lo:hi], t.up[lo:hi])
+}
+
+// SwiGLU implements [device.Forward].
+func (d *Device) SwiGLU(dst, gate, up tensor.Tensor) {
+	n, f := dst.Shape[0], dst.Shape[1]
+	d.check("swiglu", mat("dst", dst, n, f).result(), mat("gate", gate, n, f).shared(), mat("up", up, n, f).shared())
+	d.tasks.swiGLU = swiGLUTask{f32(dst), f32(gate), f32(up)}
+	d.pool.run(&d.tasks.swiGLU, dst.Len(), grain)
+	d.tasks.swiGLU = swiGLUTask{}
+}
+
+type swiGLUGradTask struct{ dgate, dup, dy, gate, up []float32 }
+
+func (t *swiGLUGradTask) run(_ *worker, lo, hi int) {
+	kernel.SwiGLUGrad(t.dgate[lo:hi], t.dup[lo:hi], t.dy[lo:hi], t.gate[lo:hi], t.up[lo:hi])
+}
+
+// SwiGLUGrad implements [device.Backward].
+func (d *Device) SwiGLUGrad(dgate, dup, dy, gate, up tensor.Tensor) {
+	n, f := dy.Shape[0], dy.Shape[1]
+	d.check("swiglu gradient", mat("dgate", dgate, n, f).result(), mat("dup", dup, n, f).result(),
+		mat("dy", dy, n, f).shared(), mat("gate", gate, n, f).shared(), mat("up", up, n, f).shared())
+	d.tasks.swiGLUGrad = swiGLUGradTask{f32(dgate), f32(dup), f32(dy), f32(gate), f32(up)}
+	d.pool.run(&d.tasks.swiGLUGrad, dy.Len(), grain)
+	d.tasks.swiGLUGrad = swiGLUGradTask{}
+}
+
+type geluTask struct {
+	f      func(y, x []float32)
+	dst, x []float32
+}
+
+func (t *geluTask) run(_ *worker, lo, hi int) { t.f(t.dst[lo:hi], t.x[lo:hi]) }
+
+// GELU implements [device.Forward].
+func (d *Device) GELU(dst, x tensor.Tensor, form device.GELUForm) {
+	n, f := dst.Shape[0], dst.Shape[1]
+	d.check("gelu", mat("dst", dst, n, f).result(), mat("x", x, n, f).shared())
+	apply := kernel.GELUTanh
+	if isErf("gelu", form) {
+		apply = kernel.GELUErf
+	}
+	d.tasks.gelu = geluTask{apply, f32(dst), f32(x)}
+	d.pool.run(&d.tasks.gelu, dst.Len(), grain)
+	d.tasks.gelu = geluTask{}
+}
+
+type geluGradTask struct {
+	f         func(dx, dy, x []float32)
+	dx, dy, x []float32
+}
+
+func (t *geluGradTask) run(_ *worker, lo, hi int) { t.f(t.dx[lo:hi], t.dy[lo:hi], t.x[lo:hi]) }
+
+// GELUGrad implements [device.Backward].
+func (d *Device) GELUGrad(dx, dy, x tensor.Tensor, form device.GELUForm) {
+	n, f := dx.Shape[0], dx.Shape[1]
+	d.check("gelu gradient", mat("dx", dx, n, f).result(), mat("dy", dy, n, f).shared(), mat("x", x, n, f).shared())
+	apply := kernel.GELUTanhGrad
+	if isErf("gelu gradient", form) {
+		apply = kernel.GELUErfGrad
+	}
+	d.tasks.geluGrad = geluGradTask{apply, f32(dx), f32(dy), f32(x)}
+	d.pool.run(&d.tasks.geluGrad, dx.Len(), grain)
+	d.tasks.geluGrad = geluGradTask{}
+}
+
+// isErf reports which of the two forms it is, and panics if it is neither.
+func isErf(op string, form device.GELUForm) bool {
+	if form > device.GELUErf {
+		panic(fmt.Sprintf("cpu: %s: unknown form %d", op, form))
+	}
+	return form == device.GELUErf
+}
