@@ -1,0 +1,217 @@
+package qwen3vl
+
+import (
+	"fmt"
+	"math"
+
+	"mole/batch"
+	"mole/device"
+	"mole/tensor"
+)
+
+// inputs is a run of rows of a batch on the device.
+type inputs struct {
+	ids       tensor.Tensor // [T] I32, −1 where a visual feature stands
+	cos, sin  tensor.Tensor // [T, D/2]
+	visual    tensor.Tensor // [n] I32, rows that take features; none without images
+	features  tensor.Tensor // [n] I32, the features that they take
+	attention device.Attention
+}
+
+// inputs copies b to the device.
+func (n *Net) inputs(b *batch.Batch) *inputs {
+	in := n.rowInputs(b, 0, len(b.Tokens))
+	in.attention.Segments = segments(b)
+	return in
+}
+
+// rowInputs copies rows lo to hi of b; attention segments are left out.
+func (n *Net) rowInputs(b *batch.Batch, lo, hi int) *inputs {
+	t := &n.config.Text
+	in := &inputs{attention: device.Attention{Scale: float32(1 / math.Sqrt(float64(t.HeadDim)))}}
+	ids := append([]int32(nil), b.Tokens[lo:hi]...)
+	var rows, features []int32
+	for _, v := range b.Visual {
+		if int(v.Row) >= lo && int(v.Row) < hi {
+			rows, features = append(rows, v.Row-int32(lo)), append(features, v.Feature)
+			ids[int(v.Row)-lo] = -1
+		}
+	}
+	in.ids = n.ints(ids)
+	if len(rows) > 0 {
+		in.visual, in.features = n.ints(rows), n.ints(features)
+	}
+	cos, sin := textAngles(t, b.Pos[lo:hi])
+	in.cos, in.sin = n.floats(cos, hi-lo, t.HeadDim/2), n.floats(sin, hi-lo, t.HeadDim/2)
+	return in
+}
+
+// segments returns what each token of b sees: its ancestors and, up to
+// itself, its own segment.
+func segments(b *batch.Batch) []device.Segment {
+	out := make([]device.Segment, len(b.Segments))
+	for i, s := range b.Segments {
+		out[i] = device.Segment{Start: s.Start, End: b.End(i), Key: s.Start, Causal: true}
+		for _, up := range b.Ancestors(i) {
+			out[i].Past = append(out[i].Past, device.Span{Start: b.Segments[up].Start, End: b.End(int(up))})
+		}
+	}
+	return out
+}
+
+func (n *Net) ints(v []int32) tensor.Tensor {
+	t := n.arena.Alloc(tensor.I32, tensor.Shape{len(v)})
+	n.dev.Write(t, int32Bytes(v))
+	return t
+}
+
+func (n *Net) floats(v []float32, extents ...int) tensor.Tensor {
+	t := n.arena.F32(extents...)
+	n.dev.Write(t, float32Bytes(v))
+	return t
+}
+
+// layerTape is what the gradient of a decoder layer needs.
+type layerTape struct {
+	x, rstd1         tensor.Tensor // input [T, C] and its 1/rms
+	q, k, v          linearTape
+	q0, k0           tensor.Tensor // before norm and rotation [T, heads·D]
+	qRstd, kRstd     tensor.Tensor // [T·heads]
+	qr, kr, vr       tensor.Tensor // what attention read [T, heads, D]
+	y, lse           tensor.Tensor // what it gave [T, H, D], [T, H]
+	o                linearTape
+	mid, rstd2       tensor.Tensor // after attention [T, C]
+	gate, up         tensor.Tensor // [T, F]
+	gateT, upT, down linearTape
+}
+
+// keys says where the keys and values of a layer are: new rows are written to
+// k and v [T, K, D], attention reads allK and allV [S, K, D], which hold them.
+type keys struct{ k, v, allK, allV tensor.Tensor }
+
+// freshKeys returns keys of their own for a pass without cache.
+func (n *Net) freshKeys(rows int) keys {
+	t := &n.config.Text
+	k, v := n.arena.F32(rows, t.KVHeads, t.HeadDim), n.arena.F32(rows, t.KVHeads, t.HeadDim)
+	return keys{k, v, k, v}
+}
+
+// decoderForward runs the decoder layers on p.in. With keep it records the
+// tape of each, otherwise the memory of a layer is used again by the next.
+func (n *Net) decoderForward(p *pass, keep bool) {
+	x := n.embedRows(p)
+	dst := n.arena.Alloc(tensor.F32, x.Shape)
+	for i := range n.layers {
+		mark := n.arena.Mark()
+		tape := n.layerForward(&n.layers[i], x, dst, p.in, n.freshKeys(x.Shape[0]))
+		if keep {
+			p.text = append(p.text, tape)
+		} else {
+			n.arena.Release(mark)
+		}
+		n.addDeep(p, i, dst)
+		n.trace(fmt.Sprintf("text.layers.%d", i), dst)
+		x, dst = dst, x
+		if keep {
+			dst = n.arena.Alloc(tensor.F32, x.Shape)
+		}
+	}
+	p.out = x
+}
+
+// embedRows returns the input of the first layer [T, C]: embeddings, with
+// features in place of placeholders.
+func (n *Net) embedRows(p *pass) tensor.Tensor {
+	x := n.arena.F32(p.in.ids.Shape[0], n.config.Text.Hidden)
+	n.dev.Gather(x, n.embed, p.in.ids, tensor.Tensor{})
+	if !p.in.visual.IsZero() {
+		n.addVisual(p, x, p.vision.feats)
+	}
+	n.trace("text.embed", x)
+	return x
+}
+
+// addDeep adds the deep-stack features of layer i to the visual rows of x.
+func (n *Net) addDeep(p *pass, i int, x tensor.Tensor) {
+	if !p.in.visual.IsZero() && i < len(p.vision.deep) {
+		n.addVisual(p, x, p.vision.deep[i])
+	}
+}
+
+// addVisual adds features [N, C] to the visual rows of x.
+func (n *Net) addVisual(p *pass, x, features tensor.Tensor) {
+	mark := n.arena.Mark()
+	rows := n.arena.F32(p.in.visual.Shape[0], x.Shape[1])
+	n.dev.Gather(rows, features, p.in.features, tensor.Tensor{})
+	n.dev.AddRows(x, rows, p.in.visual)
+	n.arena.Release(mark)
+}
+
+// visualGrad returns the gradient [N, C] of features that addVisual added to
+// a tensor whose gradient is dx.
+func (n *Net) visualGrad(p *pass, dx tensor.Tensor) tensor.Tensor {
+	d := n.arena.Alloc(tensor.F32, p.vision.feats.Shape)
+	mark := n.arena.Mark()
+	rows := n.arena.F32(p.in.visual.Shape[0], dx.Shape[1])
+	n.dev.Gather(rows, dx, p.in.visual, tensor.Tensor{})
+	n.dev.Fill(d, 0)
+	n.dev.AddRows(d, rows, p.in.features)
+	n.arena.Release(mark)
+	return d
+}
+
+// layerForward sets dst to the output of l on x, both [T, C] (specification
+// qwen3-vl, 4.2).
+func (n *Net) layerForward(l *textLayer, x, dst tensor.Tensor, in *inputs, kv keys) layerTape {
+	c := &n.config.Text
+	rows := x.Shape[0]
+	t := layerTape{x: x, rstd1: n.arena.F32(rows), mid: n.arena.F32(rows, c.Hidden), rstd2: n.arena.F32(rows)}
+
+	a := n.arena.F32(rows, c.Hidden)
+	n.dev.RMSNorm(a, t.rstd1, x, l.inputNorm.w, c.Eps)
+	n.attend(l, a, in, kv, &t)
+	t.o = n.linear(l.o, t.y.Reshape(tensor.Shape{rows, c.Heads * c.HeadDim}), t.mid)
+	n.dev.Add(t.mid, t.mid, x)
+
+	b := n.arena.F32(rows, c.Hidden)
+	n.dev.RMSNorm(b, t.rstd2, t.mid, l.postNorm.w, c.Eps)
+	t.gate, t.up = n.arena.F32(rows, c.Intermediate), n.arena.F32(rows, c.Intermediate)
+	t.gateT = n.linear(l.gate, b, t.gate)
+	t.upT = n.linear(l.up, b, t.up)
+	h := n.arena.F32(rows, c.Intermediate)
+	n.dev.SwiGLU(h, t.gate, t.up)
+	t.down = n.linear(l.down, h, dst)
+	n.dev.Add(dst, dst, t.mid)
+	return t
+}
+
+// attend sets t.y to the attention of l on the normed input a.
+func (n *Net) attend(l *textLayer, a tensor.Tensor, in *inputs, kv keys, t *layerTape) {
+	c := &n.config.Text
+	rows := a.Shape[0]
+	t.q0, t.k0 = n.arena.F32(rows, c.Heads*c.HeadDim), n.arena.F32(rows, c.KVHeads*c.HeadDim)
+	t.q = n.linear(l.q, a, t.q0)
+	t.k = n.linear(l.k, a, t.k0)
+	t.v = n.linear(l.v, a, kv.v.Reshape(t.k0.Shape))
+	t.qr, t.kr, t.vr = n.arena.F32(rows, c.Heads, c.HeadDim), kv.k, kv.v
+	t.qRstd = n.headNorm(t.qr, t.q0, l.qNorm.w)
+	t.kRstd = n.headNorm(t.kr, t.k0, l.kNorm.w)
+	n.dev.RoPE(t.qr, in.cos, in.sin, 1)
+	n.dev.RoPE(t.kr, in.cos, in.sin, 1)
+	t.y, t.lse = n.arena.Alloc(tensor.F32, t.qr.Shape), n.arena.F32(rows, c.Heads)
+	n.dev.Attention(t.y, t.lse, t.qr, kv.allK, kv.allV, in.attention)
+}
+
+// headNorm sets dst [T, heads, D] to x [T, heads·D] with each head normed, and
+// returns 1/rms [T·heads].
+func (n *Net) headNorm(dst, x, w tensor.Tensor) tensor.Tensor {
+	flat := headRows(dst)
+	rstd := n.arena.F32(flat[0])
+	n.dev.RMSNorm(dst.Reshape(flat), rstd, x.Reshape(flat), w, n.config.Text.Eps)
+	return rstd
+}
+
+// headRows returns the shape [T·heads, D] of t [T, heads, D].
+func headRows(t tensor.Tensor) tensor.Shape {
+	return tensor.Shape{t.Shape[0] * t.Shape[1], t.Shape[2]}
+}
