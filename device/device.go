@@ -15,7 +15,8 @@
 //
 // A destination must not overlap a source unless the operation says so. The
 // same operations on the same values give the same bytes, whatever the number
-// of workers of the device: every reduction has a fixed order.
+// of workers of the device: every reduction has a fixed order. Operations come
+// from one goroutine at a time.
 //
 // In the comments T is the number of tokens in a batch, C the width of the
 // residual stream, H the query heads, K the key and value heads, D the width of
@@ -61,7 +62,8 @@ type Forward interface {
 	Gather(dst, src, rows, weights tensor.Tensor)
 
 	// AddRows adds row i of src [n, C] to row rows[i] of dst [T, C], in the
-	// order of i where rows repeat. It is the gradient of Gather.
+	// order of i where rows repeat; a negative row counts for nothing. It is the
+	// gradient of Gather.
 	AddRows(dst, src, rows tensor.Tensor)
 
 	// MatMul sets dst [M, N] = o.Alpha · a · b + o.Beta · dst + o.Bias, where
@@ -83,8 +85,8 @@ type Forward interface {
 	LayerNorm(dst, mean, rstd, x, w, bias tensor.Tensor, eps float32)
 
 	// RoPE turns, in place, each pair (i, i+D/2) of every head of
-	// x [T, heads, D] by the angles in cos and sin [T, D/2]. With sign −1 it
-	// turns them back, which is its own gradient.
+	// x [T, heads, D] by the angles in cos and sin [T, D/2]. sign is 1, or −1 to
+	// turn them back, which is the gradient.
 	RoPE(x, cos, sin tensor.Tensor, sign float32)
 
 	// Attention sets dst [T, H, D] from q [T, H, D], k and v [S, K, D], and
@@ -100,8 +102,9 @@ type Forward interface {
 
 	// CrossEntropy sets loss [T], in nats, to lse(logits) − logits[target] and,
 	// unless it is the zero tensor, dlogits [T, V] to the gradient of
-	// Σ weights[i] · loss[i]. targets [T] are I32 in 0..V-1, weights [T] F32.
-	// dlogits may be logits.
+	// Σ weights[i] · loss[i]. targets [T] are I32 in 0..V-1; weights [T] F32 are
+	// none where dlogits is. dlogits may be logits. A logit that is not a number
+	// makes the loss of its row one.
 	CrossEntropy(loss, dlogits, logits, targets, weights tensor.Tensor)
 }
 
@@ -123,7 +126,8 @@ type Backward interface {
 	// GELUGrad sets dx [T, F]. It may be dy or x.
 	GELUGrad(dx, dy, x tensor.Tensor, form GELUForm)
 
-	// SumSquares adds Σ x² to the scalar sum [1], for the norm of a gradient.
+	// SumSquares adds Σ x² to the scalar sum [1], for the norm of a gradient. It
+	// is not a number if an element is not.
 	SumSquares(sum, x tensor.Tensor)
 	// AdamW takes one step of Adam with decoupled weight decay on w, with its
 	// moments m and v, all of one shape.
@@ -172,7 +176,7 @@ type Segment struct {
 	Start, End int32 // query rows, End excluded
 	Key        int32 // the key row that belongs to query row Start
 	Causal     bool
-	Past       []Span // ascending, without overlap
+	Past       []Span // ascending, without overlap, none with the segment's own keys; may be empty
 }
 
 // Span is a run of rows, End excluded.

@@ -1,7 +1,9 @@
 package cpu_test
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -9,6 +11,7 @@ import (
 	"mole/device/cpu"
 	"mole/device/devicetest"
 	"mole/internal/kernel"
+	"mole/tensor"
 )
 
 // open returns a device, or fails the test.
@@ -29,8 +32,8 @@ func TestConformance(t *testing.T) {
 		for _, workers := range []int{1, 2, 3} {
 			o := cpu.Options{Tier: tier.String(), Workers: workers, Precision: cpu.Precision(workers % 2)}
 			name := fmt.Sprintf("%s/%d workers/%s", tier, workers, o.Precision)
-			ran = append(ran, name)
 			t.Run(name, func(t *testing.T) {
+				ran = append(ran, name)
 				devicetest.Run(t, func() device.Accelerator { return open(t, o) })
 			})
 		}
@@ -50,6 +53,35 @@ func TestSameBytes(t *testing.T) {
 					t.Error("close failed")
 				}
 			})
+		}
+	}
+}
+
+// TestPrecision multiplies a number that BF16 cannot hold by 1, as BF16 and as
+// F32.
+func TestPrecision(t *testing.T) {
+	const x = 1 + 0x1p-10
+	tests := []struct {
+		precision cpu.Precision
+		b         tensor.DType
+		want      float32
+	}{{cpu.F32, tensor.F32, x}, {cpu.F32, tensor.BF16, x}, {cpu.BF16, tensor.F32, x}, {cpu.BF16, tensor.BF16, 1}}
+	for _, tier := range kernel.Tiers() {
+		for _, tt := range tests {
+			d := open(t, cpu.Options{Tier: tier.String(), Workers: 1, Precision: tt.precision})
+			a, dst := operands{d}.f32(1, 1), operands{d}.f32(1, 1)
+			one := binary.LittleEndian.AppendUint32(nil, math.Float32bits(1))
+			b := d.Import(tt.b, tensor.Shape{1, 1}, one[4-tt.b.Size():])
+			d.Fill(a, x)
+			d.MatMul(dst, a, b, device.MatMul{Alpha: 1})
+			got := make([]byte, 4)
+			d.Read(got, dst)
+			if got := math.Float32frombits(binary.LittleEndian.Uint32(got)); got != tt.want {
+				t.Errorf("%v, precision %v, b %v: got %v, want %v", tier, tt.precision, tt.b, got, tt.want)
+			}
+			if err := d.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }

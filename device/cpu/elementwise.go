@@ -8,38 +8,6 @@ import (
 	"mole/tensor"
 )
 
-// tasks holds one task of each kind. An operation fills its own, runs it and
-// clears it, which takes no memory from the heap and keeps none alive.
-type tasks struct {
-	add           addTask
-	fill          fillTask
-	swiGLU        swiGLUTask
-	swiGLUGrad    swiGLUGradTask
-	gelu          geluTask
-	geluGrad      geluGradTask
-	adamW         adamWTask
-	sumSquares    sumSquaresTask
-	gather        gatherTask
-	addRows       addRowsTask
-	rmsNorm       rmsNormTask
-	rmsNormGrad   rmsNormGradTask
-	layerNorm     layerNormTask
-	layerNormGrad layerNormGradTask
-	rope          ropeTask
-	attention     attentionTask
-	gradQ         gradQTask
-	gradKV        gradKVTask
-	crossEntropy  crossEntropyTask
-	matMul        matMulTask
-}
-
-// grain is the number of elements that are worth a worker's attention: about
-// the time of a few handovers.
-const grain = 4096
-
-// rowGrain returns the number of rows of c elements that make a grain.
-func rowGrain(c int) int { return max(1, grain/c) }
-
 type addTask struct{ dst, a, b []float32 }
 
 func (t *addTask) run(_ *worker, lo, hi int) { kernel.Add(t.dst[lo:hi], t.a[lo:hi], t.b[lo:hi]) }

@@ -77,15 +77,6 @@ func (d *Device) SumSquares(sum, x tensor.Tensor) {
 	f32(sum)[0] = float32(float64(f32(sum)[0]) + s)
 }
 
-// grown returns s with n elements, of undefined values. It makes more room than
-// it must, because a key cache grows by one row at a time.
-func grown(s []float64, n int) []float64 {
-	if cap(s) < n {
-		return make([]float64, n, n+n/2)
-	}
-	return s[:n]
-}
-
 type adamWTask struct {
 	w, m, v, grad []float32
 	step          kernel.AdamW

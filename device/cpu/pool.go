@@ -9,14 +9,6 @@ import (
 	"mole/internal/kernel"
 )
 
-// task is the work of one operation, cut into units that may run in any order
-// and on any worker. What a unit computes must not depend on the others, nor on
-// where the cuts are.
-type task interface {
-	// run does units lo to hi-1 with the memory of w.
-	run(w *worker, lo, hi int)
-}
-
 // worker is the memory that one core needs while it computes.
 type worker struct {
 	parker
