@@ -2,7 +2,6 @@ package qwen3vl
 
 import (
 	"mole/batch"
-	"mole/device"
 	"mole/tensor"
 )
 
@@ -11,7 +10,7 @@ import (
 type headTape struct {
 	rows    tensor.Tensor // [R] I32
 	x, rstd tensor.Tensor // gathered rows [R, C] and their 1/rms
-	normed  tensor.Tensor // [R, C], what the vocabulary product reads
+	normed  linearTape    // x is what the vocabulary product reads [R, C]
 	logits  tensor.Tensor // [R, V]; the gradient of the loss after lossForward
 	loss    tensor.Tensor // [R]
 }
@@ -22,11 +21,12 @@ func (n *Net) headForward(x tensor.Tensor, rows []int32) headTape {
 	c := n.config.Text
 	r := len(rows)
 	h := headTape{rows: n.ints(rows), x: n.arena.F32(r, c.Hidden), rstd: n.arena.F32(r)}
-	h.normed, h.logits = n.arena.F32(r, c.Hidden), n.arena.F32(r, c.Vocab)
+	y := n.arena.F32(r, c.Hidden)
 	n.dev.Gather(h.x, x, h.rows, tensor.Tensor{})
-	n.dev.RMSNorm(h.normed, h.rstd, h.x, n.norm.w, c.Eps)
-	n.trace("text.norm", h.normed)
-	n.dev.MatMul(h.logits, h.normed, n.head, device.MatMul{TransB: true, Alpha: 1})
+	n.dev.RMSNorm(y, h.rstd, h.x, n.norm.w, c.Eps)
+	n.trace("text.norm", y)
+	h.logits = n.arena.F32(r, c.Vocab)
+	h.normed = n.linear(n.head, y, h.logits)
 	return h
 }
 
@@ -49,7 +49,7 @@ func (n *Net) lossBackward(p *pass) tensor.Tensor {
 	dx := n.arena.Alloc(tensor.F32, p.out.Shape)
 	mark := n.arena.Mark()
 	dy := n.arena.Alloc(tensor.F32, h.x.Shape)
-	n.dev.MatMul(dy, h.logits, n.head, device.MatMul{Alpha: 1})
+	n.linearGrad(n.head, h.normed, dy, 0, h.logits)
 	n.dev.RMSNormGrad(dy, dy, h.x, n.norm.w, h.rstd, 0)
 	n.dev.Fill(dx, 0)
 	n.dev.AddRows(dx, dy, h.rows)

@@ -20,7 +20,7 @@ type Model struct {
 	embed  tensor.Tensor // [V, C]
 	layers []textLayer
 	norm   norm
-	head   tensor.Tensor // [V, C], embed if tied
+	head   *linear // [V, C], embed if tied
 
 	patch  *linear
 	table  tensor.Tensor // [side·side, vision width], learned positions
@@ -66,10 +66,11 @@ func (m *Model) load(l *loader) {
 	for k, after := range c.Vision.DeepStack {
 		m.deep = append(m.deep, l.merger(fmt.Sprintf("model.visual.deepstack_merger_list.%d", k), after, true))
 	}
-	m.head = m.embed
+	head := m.embed
 	if !c.Tied {
-		m.head = l.matrix("lm_head.weight")
+		head = l.matrix("lm_head.weight")
 	}
+	m.head = l.site("lm_head", linear{w: head}, []int{c.Text.Vocab, c.Text.Hidden})
 }
 
 // Close frees the weights. Nets of a closed Model must not be used.
@@ -84,7 +85,7 @@ func (m *Model) Close() {
 func (m *Model) Config() *Config { return m.config }
 
 // Sites returns the linear layers that an adapter may change, in the order of
-// the network: text layers, patch convolution, blocks, mergers.
+// the network: text layers, patch convolution, blocks, mergers, output head.
 func (m *Model) Sites() []lora.Site { return m.sites }
 
 // Layout returns what package batch must know to lay out examples for m.

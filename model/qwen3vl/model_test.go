@@ -22,7 +22,7 @@ func TestTensorCounts(t *testing.T) {
 		t.Errorf("got %q last, want the untied head", s[len(s)-1].Name)
 	}
 	m := newModel(t, cpu.Options{}, sine)
-	if got, want := len(m.Sites()), 4*7+1+4*4+4*2; got != want {
+	if got, want := len(m.Sites()), 4*7+1+4*4+4*2+1; got != want {
 		t.Errorf("got %d sites, want %d", got, want)
 	}
 }
@@ -156,7 +156,7 @@ func TestWithRefuses(t *testing.T) {
 		spoil func(*lora.Adapter)
 		want  string
 	}{
-		{"unknown site", func(a *lora.Adapter) { a.Pairs[0].Site.Name = "lm_head" }, `no site "lm_head"`},
+		{"unknown site", func(a *lora.Adapter) { a.Pairs[0].Site.Name = "model.embed_tokens" }, `no site "model.embed_tokens"`},
 		{"twice", func(a *lora.Adapter) { a.Pairs[1] = a.Pairs[0] }, "occurs twice"},
 		{"width", func(a *lora.Adapter) { a.Pairs[0].Site.In++ }, "channels, want 32 to 64"},
 		{"elements", func(a *lora.Adapter) { a.Pairs[0].A = a.Pairs[0].A[1:] }, "rank 3 with 95 and 192 elements"},

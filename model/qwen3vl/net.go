@@ -99,7 +99,7 @@ func (n *Net) upload(v []float32, rows, cols int) tensor.Tensor {
 	return t
 }
 
-// findLowest sets n.low from the adapted layers.
+// findLowest sets n.low from the adapted layers. The head is above them all.
 func (n *Net) findLowest() {
 	for i, l := range n.layers {
 		if n.adapted(l.q, l.k, l.v, l.o, l.gate, l.up, l.down) {
@@ -255,7 +255,7 @@ func (n *Net) Outputs(b *batch.Batch, rows []int32) (Outputs, error) {
 	}
 	h := n.headForward(p.out, rows)
 	var o Outputs
-	if o.Hidden, err = n.readFloats(h.normed); err == nil {
+	if o.Hidden, err = n.readFloats(h.normed.x); err == nil {
 		o.Logits, err = n.readFloats(h.logits)
 	}
 	return o, err

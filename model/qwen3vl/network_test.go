@@ -146,6 +146,11 @@ func noisyAdapter(t *testing.T, m *Model, preset string) *lora.Adapter {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return noisyPairs(t, m, targets)
+}
+
+func noisyPairs(t *testing.T, m *Model, targets lora.Targets) *lora.Adapter {
+	t.Helper()
 	a, err := lora.New(lora.Config{Rank: 3, Alpha: 6, Targets: targets, InitWeights: true}, m.Sites(), 1)
 	if err != nil {
 		t.Fatal(err)

@@ -178,6 +178,7 @@ func TestPruning(t *testing.T) {
 	tests := [][]string{
 		{"model.language_model.layers.3.mlp.down_proj"},
 		{"model.language_model.layers.2.self_attn.k_proj", "model.language_model.layers.3.self_attn.v_proj"},
+		{"lm_head"},
 		{"model.visual.merger.linear_fc2"},
 		{"model.visual.deepstack_merger_list.1.linear_fc1"},
 		{"model.visual.blocks.2.attn.qkv"},
@@ -209,14 +210,15 @@ func TestPruning(t *testing.T) {
 	}
 }
 
-// extraPairs returns the pairs of preset full that a lacks.
+// extraPairs returns the pairs of preset full that a lacks, and the head's.
 func extraPairs(t *testing.T, m *Model, a *lora.Adapter) []*lora.Pair {
 	t.Helper()
 	have := map[string]bool{}
 	for _, p := range a.Pairs {
 		have[p.Site.Name] = true
 	}
-	return slices.DeleteFunc(noisyAdapter(t, m, "full").Pairs, func(p *lora.Pair) bool { return have[p.Site.Name] })
+	extra := slices.DeleteFunc(noisyAdapter(t, m, "full").Pairs, func(p *lora.Pair) bool { return have[p.Site.Name] })
+	return append(extra, noisyPairs(t, m, lora.Targets{List: []string{"lm_head"}}).Pairs...)
 }
 
 func gradientsOf(t *testing.T, m *Model, a *lora.Adapter, b *batch.Batch) ([]float32, map[string][]float32) {

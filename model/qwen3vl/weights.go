@@ -176,17 +176,22 @@ func (l *loader) own(t tensor.Tensor) tensor.Tensor {
 
 // linear loads the layer at path and gives it a site.
 func (l *loader) linear(path string, bias bool) *linear {
-	n := &linear{id: len(l.sites), w: l.matrix(path + ".weight")}
+	n := linear{w: l.matrix(path + ".weight")}
 	if bias {
 		n.bias = l.vector(path + ".bias")
 	}
-	shape := l.shapes[path+".weight"]
+	return l.site(path, n, l.shapes[path+".weight"])
+}
+
+// site numbers n and makes a site of it.
+func (l *loader) site(path string, n linear, shape []int) *linear {
+	n.id = len(l.sites)
 	site := lora.Site{Name: path, In: product(shape[1:]), Out: shape[0]}
 	if len(shape) > 2 {
 		site.Kernel = shape[1:]
 	}
 	l.sites = append(l.sites, site)
-	return n
+	return &n
 }
 
 func (l *loader) norm(path string, bias bool) norm {
