@@ -13,6 +13,8 @@ type Config struct {
 	Alpha       float64    // (lora_alpha) 0 means 8
 	Targets     Targets    // (target_modules) which sites are adapted
 	Exclude     Targets    // (exclude_modules) wins over Targets
+	Layers      []int      // (layers_to_transform) only layers of these numbers; nil for all
+	LayerNames  []string   // (layers_pattern) what the lists of these layers are called; nil for any name
 	RankFor     []Override // (rank_pattern) first match wins
 	AlphaFor    []Override // (alpha_pattern) first match wins
 	RSLoRA      bool       // (use_rslora) scale alpha/√rank instead of alpha/rank

@@ -61,7 +61,7 @@ func TestParseConfig(t *testing.T) {
 		"peft_type": "LORA", "r": 4, "lora_alpha": 2.5, "lora_dropout": 0.05, "use_rslora": true, "bias": "none",
 		"target_modules": "^(?=.*visual).*", "exclude_modules": ["lm_head"], "base_model_name_or_path": "b", "revision": "r",
 		"rank_pattern": {"z": 2, "a": 3}, "alpha_pattern": {"q_proj": 0.5}, "init_lora_weights": "orthogonal",
-		"use_dora": false, "modules_to_save": [], "layers_to_transform": null, "eva_config": {"rho": 2}, "task_type": "CAUSAL_LM",
+		"use_dora": false, "modules_to_save": [], "layers_to_transform": [1, 0], "layers_pattern": "layers", "eva_config": {"rho": 2}, "task_type": "CAUSAL_LM",
 		"use_future": true, "other_future": null, "third": {"a": [1]}
 	}`))
 	if err != nil {
@@ -70,6 +70,7 @@ func TestParseConfig(t *testing.T) {
 	want := lora.Config{
 		Rank: 4, Alpha: 2.5, Dropout: 0.05, RSLoRA: true, BaseModel: "b", Revision: "r",
 		Targets: lora.Targets{Regexp: "^(?=.*visual).*"}, Exclude: lora.Targets{List: []string{"lm_head"}},
+		Layers: []int{1, 0}, LayerNames: []string{"layers"},
 		RankFor: []lora.Override{{Key: "z", Value: 2}, {Key: "a", Value: 3}}, AlphaFor: []lora.Override{{Key: "q_proj", Value: 0.5}},
 		Unknown: []string{"use_future", "third"},
 	}
@@ -91,7 +92,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"target_parameters", `"target_parameters":["w"]`, `"target_parameters"`},
 		{"trainable tokens", `"trainable_token_indices":{"embed_tokens":[1]}`, `"trainable_token_indices"`},
 		{"fan_in_fan_out", `"fan_in_fan_out":true`, `"fan_in_fan_out": true is not supported`},
-		{"layers_to_transform", `"layers_to_transform":0`, `"layers_to_transform": 0 is not supported`},
+		{"layers_to_transform", `"layers_to_transform":"all"`, `"layers_to_transform": "all", want one or a list of layer numbers`},
 		{"layer_replication", `"layer_replication":[[0,4]]`, `"layer_replication"`},
 		{"aLoRA", `"alora_invocation_tokens":[1,2]`, `"alora_invocation_tokens"`},
 		{"KaSA", `"kasa_config":{"a":1}`, `"kasa_config"`},

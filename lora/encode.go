@@ -30,8 +30,8 @@ const configLayout = `{
   "init_lora_weights": %t,
   "kasa_config": null,
   "layer_replication": null,
-  "layers_pattern": null,
-  "layers_to_transform": null,
+  "layers_pattern": %s,
+  "layers_to_transform": %s,
   "loftq_config": {},
   "lora_alpha": %s,
   "lora_bias": false,
@@ -74,7 +74,8 @@ func (c Config) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("exclude_modules: %w", err)
 	}
 	return fmt.Appendf(nil, configLayout,
-		overridesText(c.AlphaFor), stringText(c.BaseModel), exclude, c.InitWeights, numberText(r.Alpha),
+		overridesText(c.AlphaFor), stringText(c.BaseModel), exclude, c.InitWeights,
+		listText(c.LayerNames, quote), listText(c.Layers, strconv.Itoa), numberText(r.Alpha),
 		floatText(c.Dropout), r.Rank, overridesText(c.RankFor), stringText(c.Revision), targets, c.RSLoRA), nil
 }
 
@@ -91,6 +92,18 @@ func targetsText(t Targets) (string, error) {
 		items = append(items, quote(entry))
 	}
 	return block("[", items, "]"), nil
+}
+
+// listText returns a list, or null if it is empty.
+func listText[T any](list []T, text func(T) string) string {
+	if len(list) == 0 {
+		return "null"
+	}
+	var items []string
+	for _, v := range list {
+		items = append(items, text(v))
+	}
+	return block("[", items, "]")
 }
 
 // overridesText returns an object that keeps the order.

@@ -64,6 +64,20 @@ func decodeTargets(value json.RawMessage, t *Targets) error {
 	return err
 }
 
+// decodeOneOrMore reads a value or a list of values; null and an empty list
+// are nil.
+func decodeOneOrMore[T any](value json.RawMessage, out *[]T, what string) error {
+	if isUnset(value) {
+		return nil
+	}
+	var one T
+	if json.Unmarshal(value, &one) == nil {
+		*out = []T{one}
+		return nil
+	}
+	return decode(value, out, "one or a list of "+what)
+}
+
 // decodeOverrides reads an object of numbers, whose order counts.
 func decodeOverrides(value json.RawMessage, out *[]Override) error {
 	if isUnset(value) {

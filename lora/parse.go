@@ -60,6 +60,8 @@ var fields = map[string]func(c *Config, v json.RawMessage) error{
 	"lora_dropout":            func(c *Config, v json.RawMessage) error { return decode(v, &c.Dropout, "a number") },
 	"target_modules":          func(c *Config, v json.RawMessage) error { return decodeTargets(v, &c.Targets) },
 	"exclude_modules":         func(c *Config, v json.RawMessage) error { return decodeTargets(v, &c.Exclude) },
+	"layers_to_transform":     func(c *Config, v json.RawMessage) error { return decodeOneOrMore(v, &c.Layers, "layer numbers") },
+	"layers_pattern":          func(c *Config, v json.RawMessage) error { return decodeOneOrMore(v, &c.LayerNames, "names") },
 	"rank_pattern":            func(c *Config, v json.RawMessage) error { return decodeOverrides(v, &c.RankFor) },
 	"alpha_pattern":           func(c *Config, v json.RawMessage) error { return decodeOverrides(v, &c.AlphaFor) },
 	"use_rslora":              func(c *Config, v json.RawMessage) error { return decode(v, &c.RSLoRA, "true or false") },
@@ -72,8 +74,8 @@ var fields = map[string]func(c *Config, v json.RawMessage) error{
 // unsupported are the keys that change what an adapter computes, or to which
 // layers it belongs, unless they are null, false or empty.
 var unsupported = keySet(
-	"alora_invocation_tokens", "arrow_config", "fan_in_fan_out", "kasa_config", "layer_replication", "layers_pattern",
-	"layers_to_transform", "lora_bias", "megatron_config", "modules_to_save", "monteclora_config", "target_parameters",
+	"alora_invocation_tokens", "arrow_config", "fan_in_fan_out", "kasa_config", "layer_replication",
+	"lora_bias", "megatron_config", "modules_to_save", "monteclora_config", "target_parameters",
 	"trainable_token_indices", "use_bdlora", "use_dora", "use_qalora", "velora_config",
 )
 

@@ -61,8 +61,8 @@ func (a *Adapter) describe() (Config, error) {
 	}
 	c := r.Config
 	if hits, err := c.selector(); err != nil || !a.all(hits) {
-		c.Exclude = Targets{}
-		c.Targets = Targets{}
+		c.Exclude, c.Targets = Targets{}, Targets{}
+		c.Layers, c.LayerNames = nil, nil
 		for _, p := range a.Pairs {
 			c.Targets.List = append(c.Targets.List, p.Site.Name)
 		}

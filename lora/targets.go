@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -76,11 +77,31 @@ func (c Config) selector() (func(Site) bool, error) {
 	if strings.EqualFold(c.Targets.Regexp, allLinear) {
 		want = isPlainLinear
 	}
+	if c.Layers != nil && c.Targets.Regexp != "" {
+		return nil, errors.New("layers_to_transform: only with a list of target_modules")
+	}
 	exclude, err := c.Exclude.matcher()
 	if err != nil {
 		return nil, fmt.Errorf("exclude_modules: %w", err)
 	}
-	return func(s Site) bool { return want(s) && !exclude(s) }, nil
+	return func(s Site) bool { return want(s) && !exclude(s) && c.inLayers(s.Name) }, nil
+}
+
+// inLayers reports whether a site is in one of the layers that c is limited
+// to. The number of its layer is the last part of its name that is one, after
+// the name of the list of layers and before that of the module.
+func (c Config) inLayers(site string) bool {
+	if c.Layers == nil {
+		return true
+	}
+	parts := strings.Split(site, ".")
+	for i := len(parts) - 2; i >= 2; i-- {
+		number, err := strconv.Atoi(parts[i])
+		if err == nil && (c.LayerNames == nil || slices.Contains(c.LayerNames, parts[i-1])) {
+			return slices.Contains(c.Layers, number)
+		}
+	}
+	return false
 }
 
 // allLinear, as an expression for targets, selects what isPlainLinear reports.

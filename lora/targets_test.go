@@ -79,6 +79,33 @@ func withHead() []lora.Site {
 	return append(tinySites(), lora.Site{Name: "lm_head", In: 32, Out: 64})
 }
 
+// TestSelectLayers compares with what PEFT 0.21.2 hits.
+func TestSelectLayers(t *testing.T) {
+	tests := []struct {
+		names      []string
+		layers     []int
+		t, b, m, p int
+	}{
+		{nil, []int{1}, 7, 4, 2, 0},
+		{nil, []int{0, 3}, 14, 8, 2, 0},
+		{[]string{"layers"}, []int{0, 3}, 14, 0, 0, 0},
+		{[]string{"blocks", "deepstack_merger_list"}, []int{2}, 0, 4, 2, 0},
+	}
+	for _, tt := range tests {
+		targets, err := lora.Preset("full")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := lora.Select(lora.Config{Targets: targets, Layers: tt.layers, LayerNames: tt.names}, withHead())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if nt, nb, nm, np := count(got); nt != tt.t || nb != tt.b || nm != tt.m || np != tt.p {
+			t.Errorf("%v of %v: got %d text, %d block, %d merger, %d patch sites, want %d, %d, %d, %d", tt.layers, tt.names, nt, nb, nm, np, tt.t, tt.b, tt.m, tt.p)
+		}
+	}
+}
+
 func TestSelectErrors(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -91,6 +118,7 @@ func TestSelectErrors(t *testing.T) {
 		{"nothing hit", lora.Config{Targets: lora.Targets{List: []string{"fc1"}}, AllowUnused: true}, `target_modules: "fc1" hits none of the 54 layers`},
 		{"expression for a part", lora.Config{Targets: lora.Targets{Regexp: "qkv"}}, `target_modules: "qkv" hits none`},
 		{"all excluded", lora.Config{Targets: lora.Targets{List: []string{"qkv"}}, Exclude: lora.Targets{List: []string{"qkv"}}}, "hits none"},
+		{"layers of an expression", lora.Config{Targets: lora.Targets{Regexp: ".*"}, Layers: []int{0}}, "layers_to_transform: only with a list of target_modules"},
 		{"look-behind", lora.Config{Targets: lora.Targets{Regexp: "(?<=x)y"}}, `target_modules: regular expression "(?<=x)y"`},
 		{"bad exclude", lora.Config{Targets: lora.Targets{Regexp: ".*"}, Exclude: lora.Targets{Regexp: "("}}, "exclude_modules: regular expression"},
 	}
