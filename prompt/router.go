@@ -77,13 +77,12 @@ func (r *Renderer) Router(q Router) (batch.Example, error) {
 // RouterAnswer returns the text that stands for a label.
 func RouterAnswer(label int) string { return strconv.Itoa(label) }
 
-// RouterTokens returns the tokens of the answer for each expert of t. None is
-// the beginning of another one followed by the end of the turn, since that end
-// is a token of its own.
+// RouterTokens returns the tokens of the answer for each expert of t, the end of
+// the turn included, so that none is the beginning of another.
 func (r *Renderer) RouterTokens(t expert.Table) [][]int32 {
 	answers := make([][]int32, len(t))
 	for i, e := range t {
-		answers[i] = r.tokenizer.EncodeText(RouterAnswer(e.Label))
+		answers[i] = append(r.tokenizer.EncodeText(RouterAnswer(e.Label)), r.ids[imEnd])
 	}
 	return answers
 }

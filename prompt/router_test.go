@@ -87,7 +87,7 @@ func TestRouterExample(t *testing.T) {
 func TestRouterTokens(t *testing.T) {
 	r := routerRenderer(t)
 	got := r.RouterTokens(screens)
-	if len(got) != 3 || len(got[0]) != 1 || len(got[2]) != 2 {
-		t.Errorf("got %v, want one token for a digit and two for 11", got)
+	if len(got) != 3 || len(got[0]) != 2 || len(got[2]) != 3 {
+		t.Errorf("got %v, want one token for a digit, two for 11, and the end of the turn", got)
 	}
 }

@@ -19,7 +19,7 @@ type parityCmd struct {
 	Strict    bool     `help:"Fail if a case holds something that was not checked."`
 	Tier      string   `enum:",generic,avx2,avx512" default:"" placeholder:"NAME" help:"Kernels to test: generic, avx2 or avx512. Default: the best of this processor."`
 	Precision string   `enum:"f32,bf16" default:"f32" placeholder:"NAME" help:"Matrix products with bfloat16 weights: in f32 or bf16."`
-	Tokenizer string   `placeholder:"DIR" help:"Folder of the tokenizer.json for cases of token ids that have none of their own."`
+	Tokenizer string   `placeholder:"DIR" env:"MOLE_TOKENIZER" help:"Folder of the tokenizer.json for cases of token ids that have none of their own."`
 	Workers   int      `placeholder:"N" help:"Cores to use. Default: all."`
 	JSON      bool     `name:"json" help:"Print every value with its error as one JSON object."`
 	Verbose   bool     `short:"v" help:"Print a row for every value, not only the worst of its kind."`
