@@ -12,11 +12,11 @@ var layers = [][]string{
 	0: {"internal/kernel/gen"},
 	1: {"tensor", "internal/kernel", "expert"},
 	2: {"device", "safetensors", "tokenizer", "vision", "store", "spec", "metric"},
-	3: {"device/cpu", "device/devicetest", "lora", "batch", "dataset", "store/file", "store/storetest", "shard", "tbevents"},
-	4: {"prompt", "synth"},
-	5: {"model/qwen3vl", "train", "router", "base/tiny"},
-	6: {"parity", "train/traintest", "eval", "serve", "bundle"},
-	7: {"config", "stage"},
+	3: {"device/cpu", "device/devicetest", "lora", "batch", "dataset", "store/file", "store/storetest", "tbevents"},
+	4: {"prompt", "synth", "shard"},
+	5: {"model/qwen3vl", "train", "router", "base/tiny", "view"},
+	6: {"parity", "train/traintest", "eval", "serve", "bundle", "base", "evidence"},
+	7: {"config", "stage", "route"},
 	8: {"cmd/mole", "internal/lint"},
 }
 

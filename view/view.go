@@ -1,0 +1,127 @@
+// Package view is how a router sees a picture: which size, which prompt, which
+// tokens. Preprocessing, training, evaluation and serving all go through one
+// View, whose specification says whether two of them agree (specification mole,
+// 6.3; DESIGN 11).
+package view
+
+import (
+	"fmt"
+
+	"mole/batch"
+	"mole/expert"
+	"mole/prompt"
+	"mole/spec"
+	"mole/tokenizer"
+	"mole/vision"
+)
+
+// Options says what a view is made for. A number that is 0 means the default
+// in its comment.
+type Options struct {
+	Experts   expert.Table
+	Tokenizer *tokenizer.Tokenizer
+	Base      string         // digest of the base network's weights
+	Vision    vision.Options // of the base network; its limits of the size are replaced
+	MinTokens int            // merged cells of a picture, at least; 4
+	MaxTokens int            // at most; 256
+	Prompt    string         // id of the router prompt; prompt.RouterV1
+	// UserText lets the router read the instruction. Without it the screen alone
+	// decides.
+	UserText bool
+}
+
+// Defaults of Options, and the square in pixels that one token sees per merge
+// cell side.
+const (
+	defaultMinTokens = 4
+	defaultMaxTokens = 256
+)
+
+// View is one way to see pictures. It is safe for concurrent use.
+type View struct {
+	Experts expert.Table
+	Spec    spec.Router
+	Vision  vision.Options // how a picture becomes patches
+	System  string         // the rendered system prompt
+
+	renderer *prompt.Renderer
+	userText bool
+}
+
+// New returns the view that o describes.
+func New(o Options) (*View, error) {
+	if o.Prompt == "" {
+		o.Prompt = prompt.RouterV1
+	}
+	if o.MinTokens == 0 {
+		o.MinTokens = defaultMinTokens
+	}
+	if o.MaxTokens == 0 {
+		o.MaxTokens = defaultMaxTokens
+	}
+	if o.MinTokens < 1 || o.MaxTokens < o.MinTokens {
+		return nil, fmt.Errorf("image tokens: %d to %d, want at least 1 and not less at most than at least", o.MinTokens, o.MaxTokens)
+	}
+	system, err := prompt.RouterSystem(o.Prompt, o.Experts)
+	if err != nil {
+		return nil, err
+	}
+	renderer, err := prompt.New(o.Tokenizer, o.Vision.MergeSize)
+	if err != nil {
+		return nil, err
+	}
+	cell := o.Vision.PatchSize * o.Vision.MergeSize
+	o.Vision.MinPixels, o.Vision.MaxPixels = o.MinTokens*cell*cell, o.MaxTokens*cell*cell
+	v := &View{Experts: o.Experts, Vision: o.Vision, System: system, renderer: renderer, userText: o.UserText}
+	v.Spec = spec.Router{
+		Version: spec.Version, PromptID: o.Prompt, PromptSHA256: prompt.Digest(system), LabelMode: "digit",
+		Labels: spec.LabelsOf(o.Experts), MaskUserText: !o.UserText, Supervise: "answer+eot",
+		Image: spec.Image{
+			Patch: o.Vision.PatchSize, Merge: o.Vision.MergeSize, MinTokens: o.MinTokens, MaxTokens: o.MaxTokens,
+			Resample: "bicubic-" + o.Vision.Rule.String(),
+		},
+		Tokenizer: o.Tokenizer.Digest(), Base: o.Base,
+	}
+	return v, nil
+}
+
+// Look decodes a picture, resizes it, and cuts it into patches. The picture
+// returned is the resized one.
+func (v *View) Look(file []byte) (*vision.Image, *vision.Patches, error) {
+	im, err := vision.Decode(file, vision.Decoding{})
+	if err != nil {
+		return nil, nil, err
+	}
+	h, w, err := vision.TargetSize(im.H, im.W, v.Vision)
+	if err != nil {
+		return nil, nil, err
+	}
+	im = vision.Resize(im, w, h, v.Vision.Rule)
+	p, err := vision.Patchify(im, v.Vision)
+	return im, p, err
+}
+
+// Question returns what the router reads before it answers about an image.
+// The instruction counts only where the view lets it.
+func (v *View) Question(im *vision.Patches, instruction string) (batch.Example, error) {
+	return v.example(im, instruction, -1)
+}
+
+// Lesson returns a question with its answer, the label of an expert.
+func (v *View) Lesson(im *vision.Patches, instruction string, label int) (batch.Example, error) {
+	if _, ok := v.Experts.ByLabel(label); !ok {
+		return batch.Example{}, fmt.Errorf("label %d, want one of %v", label, v.Experts)
+	}
+	return v.example(im, instruction, label)
+}
+
+func (v *View) example(im *vision.Patches, instruction string, label int) (batch.Example, error) {
+	if !v.userText {
+		instruction = ""
+	}
+	return v.renderer.Router(prompt.Router{System: v.System, Image: im, Instruction: instruction, Label: label})
+}
+
+// Answers returns the tokens of each expert's answer, in the order of the
+// table, the token that ends an answer included.
+func (v *View) Answers() [][]int32 { return v.renderer.RouterTokens(v.Experts) }
