@@ -11,12 +11,18 @@ import (
 
 // heads says where the rows of the operands of attention lie. Operands for
 // queries are [T, count, d], those for keys [S, keys, d].
-type heads struct{ count, keys, d int }
+type heads struct {
+	count, keys, d int
+	block          int // query rows of a tile
+}
 
 // headsOf returns what q and k say. If their heads do not divide, it asks for as
 // many in k as in q.
-func headsOf(q, k tensor.Tensor) heads {
-	s := heads{q.Shape[1], k.Shape[1], q.Shape[2]}
+func (d *Device) headsOf(q, k tensor.Tensor) heads {
+	s := heads{q.Shape[1], k.Shape[1], q.Shape[2], rowBlock}
+	if d.tier != kernel.Generic {
+		s.block = kernel.AttentionRows
+	}
 	if s.keys < 1 || s.count%s.keys != 0 {
 		s.keys = s.count
 	}
@@ -40,26 +46,27 @@ func (s heads) group(g int) (lo, hi int) {
 	return g * n, (g + 1) * n
 }
 
-// Attention is computed in tiles: rowBlock rows of queries, of the heads that
-// share a key head, go over blocks of keyBlock keys together. The keys of a
-// block are then near when the next row needs them.
+// Attention is computed in tiles: some rows of queries, rowBlock on the generic
+// tier, of the heads that share a key head, go over blocks of keyBlock keys
+// together. The keys of a block are then near when the next row needs them.
 const (
 	rowBlock = 8
-	keyBlock = 64
+	keyBlock = kernel.AttentionKeys
 )
 
 // tiles returns the number of tiles of n rows of queries.
-func (s heads) tiles(n int) int { return (n + rowBlock - 1) / rowBlock * s.keys }
+func (s heads) tiles(n int) int { return (n + s.block - 1) / s.block * s.keys }
 
 // tile returns the query rows and the key head of tile u.
 func (s heads) tile(u, rows int) (lo, hi, g int) {
-	lo = u / s.keys * rowBlock
-	return lo, min(lo+rowBlock, rows), u % s.keys
+	lo = u / s.keys * s.block
+	return lo, min(lo+s.block, rows), u % s.keys
 }
 
 // attentionTask has tiles as units.
 type attentionTask struct {
 	heads
+	tier              kernel.Tier
 	dst, lse, q, k, v []float32
 	scale             float64
 	segments          []device.Segment
@@ -69,7 +76,13 @@ type attentionTask struct {
 func (t *attentionTask) run(w *worker, from, to int) {
 	for u := from; u < to; u++ {
 		lo, hi, g := t.tile(u, t.rows)
-		eachPart(t.segments, lo, hi, func(s *device.Segment, lo, hi int) { t.part(w, s, lo, hi, g) })
+		eachPart(t.segments, lo, hi, func(s *device.Segment, lo, hi int) {
+			if t.tier == kernel.Generic {
+				t.part(w, s, lo, hi, g)
+			} else {
+				t.tilePart(w, s, lo, hi, g)
+			}
+		})
 	}
 }
 
@@ -145,15 +158,19 @@ func visible(s *device.Segment, i, r int) device.Span {
 
 // Attention implements [device.Forward].
 func (d *Device) Attention(dst, lse, q, k, v tensor.Tensor, o device.Attention) {
-	s := headsOf(q, k)
+	s := d.headsOf(q, k)
 	rows, keys := q.Shape[0], k.Shape[0]
 	d.check("attention", cube("dst", dst, rows, s.count, s.d).result(), mat("lse", lse, rows, s.count).result(),
 		cube("q", q, rows, s.count, s.d), cube("k", k, keys, s.keys, s.d), cube("v", v, keys, s.keys, s.d))
 	checkSegments("attention", o.Segments, rows, keys)
-	n := rowBlock * s.count / s.keys
-	d.pool.reserve(n, n*2*s.d)
+	if d.tier == kernel.Generic {
+		n := rowBlock * s.count / s.keys
+		d.pool.reserve(n, n*2*s.d)
+	} else {
+		d.pool.reserveTiles(s, 0)
+	}
 	d.tasks.attention = attentionTask{
-		s, f32(dst), f32(lse), f32(q), f32(k), f32(v), float64(o.Scale), o.Segments, rows,
+		s, d.tier, f32(dst), f32(lse), f32(q), f32(k), f32(v), float64(o.Scale), o.Segments, rows,
 	}
 	d.pool.run(&d.tasks.attention, s.tiles(rows), 1)
 	d.tasks.attention = attentionTask{}

@@ -6,7 +6,7 @@ import (
 	"mole/tensor"
 )
 
-// The gradient of attention is computed twice over: by query rows for dq, and
+// On the generic tier the gradient of attention is computed twice over: by query rows for dq, and
 // by key rows for dk and dv. Each sum then belongs to one worker and runs in
 // one order, for the price of computing the probabilities a second time.
 
@@ -137,17 +137,22 @@ func (t *gradKVTask) add(w *worker, b device.Span, i, h, lo, n, g int) {
 
 // AttentionGrad implements [device.Backward].
 func (d *Device) AttentionGrad(dq, dk, dv, dy, y, lse, q, k, v tensor.Tensor, o device.Attention) {
-	s := headsOf(q, k)
+	s := d.headsOf(q, k)
 	rows, keys := q.Shape[0], k.Shape[0]
 	d.check("attention gradient", cube("dq", dq, rows, s.count, s.d).result(),
 		cube("dk", dk, keys, s.keys, s.d).result(), cube("dv", dv, keys, s.keys, s.d).result(),
 		cube("dy", dy, rows, s.count, s.d), cube("y", y, rows, s.count, s.d), mat("lse", lse, rows, s.count),
 		cube("q", q, rows, s.count, s.d), cube("k", k, keys, s.keys, s.d), cube("v", v, keys, s.keys, s.d))
 	checkSegments("attention gradient", o.Segments, rows, keys)
+	back := attentionBack{s, f32(dy), f32(y), f32(lse), f32(q), f32(k), f32(v), nil, float64(o.Scale), o.Segments}
+	if d.tier != kernel.Generic {
+		d.gradTiles(back, f32(dq), f32(dk), f32(dv), keys)
+		return
+	}
 	n := rowBlock * s.count / s.keys
 	d.pool.reserve(n, max(3*n, 2+2*gradBlock)*s.d)
 	d.delta = grown(d.delta, rows*s.count)
-	back := attentionBack{s, f32(dy), f32(y), f32(lse), f32(q), f32(k), f32(v), d.delta, float64(o.Scale), o.Segments}
+	back.delta = d.delta
 
 	d.tasks.gradQ = gradQTask{back, f32(dq), rows}
 	d.pool.run(&d.tasks.gradQ, s.tiles(rows), 1)

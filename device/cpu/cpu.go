@@ -77,6 +77,7 @@ type Device struct {
 	tasks tasks // of the operation in progress
 	delta []float64
 	sums  []float64
+	trees []tree
 }
 
 // Open starts the workers of a device. It fails if there are no kernels of the

@@ -68,6 +68,7 @@ func checkRows(op string, rows []int32, name string, n int) {
 // addRowsTask has the rows of dst as units: each is one worker's, who sees all
 // row numbers and keeps their order.
 type addRowsTask struct {
+	tier     kernel.Tier
 	dst, src []float32
 	rows     []int32
 	c        int
@@ -77,7 +78,7 @@ func (t *addRowsTask) run(_ *worker, lo, hi int) {
 	for i, r := range t.rows {
 		if int(r) >= lo && int(r) < hi {
 			dst := t.dst[int(r)*t.c:][:t.c]
-			kernel.Add(dst, dst, t.src[i*t.c:])
+			t.tier.Add(dst, dst, t.src[i*t.c:])
 		}
 	}
 }
@@ -89,7 +90,7 @@ func (d *Device) AddRows(dst, src, rows tensor.Tensor) {
 	d.check("add rows", mat("dst", dst, dst.Shape[0], c).result(), mat("src", src, n, c),
 		vec("rows", rows, n).of(tensor.I32))
 	checkRows("add rows", i32(rows), "dst", dst.Shape[0])
-	d.tasks.addRows = addRowsTask{f32(dst), f32(src), i32(rows), c}
+	d.tasks.addRows = addRowsTask{d.tier, f32(dst), f32(src), i32(rows), c}
 	d.pool.run(&d.tasks.addRows, dst.Shape[0], d.oneCut(dst.Shape[0], n*c))
 	d.tasks.addRows = addRowsTask{}
 }

@@ -9,6 +9,7 @@ import (
 )
 
 type crossEntropyTask struct {
+	tier                  kernel.Tier
 	loss, dlogits, logits []float32 // dlogits nil for none
 	targets               []int32
 	weights               []float32
@@ -18,10 +19,10 @@ type crossEntropyTask struct {
 func (t *crossEntropyTask) run(_ *worker, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		row, target := t.logits[i*t.v:(i+1)*t.v], int(t.targets[i])
-		loss, lse := kernel.CrossEntropy(row, target)
+		loss, lse := t.tier.CrossEntropy(row, target)
 		t.loss[i] = loss
 		if t.dlogits != nil {
-			kernel.CrossEntropyGrad(t.dlogits[i*t.v:(i+1)*t.v], row, target, lse, t.weights[i])
+			t.tier.CrossEntropyGrad(t.dlogits[i*t.v:(i+1)*t.v], row, target, lse, t.weights[i])
 		}
 	}
 }
@@ -41,7 +42,7 @@ func (d *Device) CrossEntropy(loss, dlogits, logits, targets, weights tensor.Ten
 			panic(fmt.Sprintf("cpu: cross entropy: targets[%d] is %d, logits are %v", i, t, logits))
 		}
 	}
-	d.tasks.crossEntropy = crossEntropyTask{f32(loss), f32(dlogits), f32(logits), i32(targets), f32(weights), v}
+	d.tasks.crossEntropy = crossEntropyTask{d.tier, f32(loss), f32(dlogits), f32(logits), i32(targets), f32(weights), v}
 	d.pool.run(&d.tasks.crossEntropy, n, rowGrain(v))
 	d.tasks.crossEntropy = crossEntropyTask{}
 }
@@ -50,24 +51,25 @@ func (d *Device) CrossEntropy(loss, dlogits, logits, targets, weights tensor.Ten
 const sumBlock = 4096
 
 type sumSquaresTask struct {
+	tier kernel.Tier
 	x    []float32
 	sums []float64 // one per block
 }
 
 func (t *sumSquaresTask) run(_ *worker, lo, hi int) {
 	for i := lo; i < hi; i++ {
-		t.sums[i] = kernel.SumSquares(t.x[i*sumBlock : min((i+1)*sumBlock, len(t.x))])
+		t.sums[i] = t.tier.SumSquares(t.x[i*sumBlock : min((i+1)*sumBlock, len(t.x))])
 	}
 }
 
-// SumSquares implements [device.Backward]. Blocks of fixed size are summed in
-// float64 and then added in their order, so that the result does not depend on
+// SumSquares implements [device.Backward]. Blocks of fixed size are summed
+// and then added in their order, in float64, so that the result does not depend on
 // who summed which.
 func (d *Device) SumSquares(sum, x tensor.Tensor) {
 	d.check("sum of squares", vec("sum", sum, 1).result(), like("x", x, x))
 	blocks := (x.Len() + sumBlock - 1) / sumBlock
 	d.sums = grown(d.sums, blocks)
-	d.tasks.sumSquares = sumSquaresTask{f32(x), d.sums}
+	d.tasks.sumSquares = sumSquaresTask{d.tier, f32(x), d.sums}
 	d.pool.run(&d.tasks.sumSquares, blocks, 1)
 	d.tasks.sumSquares = sumSquaresTask{}
 	var s float64
@@ -78,12 +80,13 @@ func (d *Device) SumSquares(sum, x tensor.Tensor) {
 }
 
 type adamWTask struct {
+	tier          kernel.Tier
 	w, m, v, grad []float32
 	step          kernel.AdamW
 }
 
 func (t *adamWTask) run(_ *worker, lo, hi int) {
-	t.step.Apply(t.w[lo:hi], t.m[lo:hi], t.v[lo:hi], t.grad[lo:hi])
+	t.tier.AdamW(&t.step, t.w[lo:hi], t.m[lo:hi], t.v[lo:hi], t.grad[lo:hi])
 }
 
 // AdamW implements [device.Backward].
@@ -92,7 +95,7 @@ func (d *Device) AdamW(w, m, v, grad tensor.Tensor, o device.AdamW) {
 	if o.Step < 1 {
 		panic(fmt.Sprintf("cpu: adamw: step %d, want 1 or more", o.Step))
 	}
-	d.tasks.adamW = adamWTask{f32(w), f32(m), f32(v), f32(grad), kernel.AdamW(o)}
+	d.tasks.adamW = adamWTask{d.tier, f32(w), f32(m), f32(v), f32(grad), kernel.AdamW(o)}
 	d.pool.run(&d.tasks.adamW, w.Len(), grain)
 	d.tasks.adamW = adamWTask{}
 }

@@ -20,6 +20,8 @@ type worker struct {
 	queries []kernel.AttentionQuery
 	wide    []float64
 	scores  []float64
+	tile    kernel.AttentionTile
+	dk, dv  []float32
 }
 
 // pool is a set of workers that share one task at a time. The goroutine that

@@ -29,6 +29,7 @@ type tasks struct {
 	attention     attentionTask
 	gradQ         gradQTask
 	gradKV        gradKVTask
+	grad          gradTask
 	crossEntropy  crossEntropyTask
 	matMul        matMulTask
 }
@@ -42,9 +43,9 @@ func rowGrain(c int) int { return max(1, grain/c) }
 
 // grown returns s with n elements, of undefined values. It makes more room than
 // it must, because a key cache grows by one row at a time.
-func grown(s []float64, n int) []float64 {
+func grown[T any](s []T, n int) []T {
 	if cap(s) < n {
-		return make([]float64, n, n+n/2)
+		return make([]T, n, n+n/2)
 	}
 	return s[:n]
 }

@@ -2,8 +2,9 @@ package kernel
 
 import "math"
 
-// The kernels of attention work on one row of queries of one head and one block
-// of n keys that it sees. Row j of a block k starts at k[j·stride]; its width D
+// The generic kernels of attention work on one row of queries of one head and
+// one block of n keys that it sees; those of the vector tiers are methods of
+// [AttentionTile]. Row j of a block k starts at k[j·stride]; its width D
 // is that of the query. A caller hands in the blocks that a row sees in a fixed
 // order, and so fixes the order of every sum. Sums are float64.
 //

@@ -38,7 +38,7 @@ func benchmarkMatMul(b *testing.B, tier Tier, m *MatMul) {
 		tier.MatMul(m, &s)
 		b.StopTimer()
 		start := time.Now()
-		flops += peakLoop(tier)
+		flops += tier.PeakLoop()
 		peak += time.Since(start)
 		b.StartTimer()
 	}

@@ -82,3 +82,26 @@ func (f *function) stub() string {
 	fmt.Fprintf(&b, "//\n// Requires: %s\n//\n//go:noescape\n%s\n", f.requires, f.declaration())
 	return b.String()
 }
+
+// choice returns the declaration of the function that chooses among the tiers.
+func (f *function) choice(name string) string {
+	return strings.Replace(f.declaration(), f.name+"(", name+"On(t Tier, ", 1)
+}
+
+// choiceUnused is choice with parameters that have no names.
+func (f *function) choiceUnused(name string) string {
+	kinds := []string{"t Tier"}
+	for _, p := range f.params {
+		kinds = append(kinds, "_ "+p.kind)
+	}
+	return fmt.Sprintf("func %sOn(%s)", name, strings.Join(kinds, ", "))
+}
+
+// arguments returns the names of the parameters.
+func (f *function) arguments() string {
+	names := make([]string, len(f.params))
+	for i, p := range f.params {
+		names[i] = p.name
+	}
+	return strings.Join(names, ", ")
+}

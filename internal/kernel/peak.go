@@ -1,0 +1,15 @@
+package kernel
+
+// peakTurns is the length of a peak loop: some milliseconds.
+const peakTurns = 100_000
+
+// PeakLoop multiplies and adds in registers for some milliseconds and returns
+// the number of operations, two for each fused one: what a tier could do if it
+// never waited, to hold other speeds against. It returns 0 for a tier that has no
+// such loop.
+func (t Tier) PeakLoop() (flops float64) {
+	if t == Generic || t.Supported() != nil {
+		return 0
+	}
+	return peakLoop(t)
+}

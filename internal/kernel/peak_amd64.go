@@ -1,0 +1,11 @@
+package kernel
+
+// peakLoop is PeakLoop on a vector tier.
+func peakLoop(t Tier) (flops float64) {
+	if t == AVX512 {
+		gemmPeakAVX512(peakTurns)
+		return peakTurns * 48 * 16 * 2
+	}
+	gemmPeakAVX2(peakTurns)
+	return peakTurns * 48 * 8 * 2
+}
