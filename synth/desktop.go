@@ -145,13 +145,13 @@ func (k *kit) taskBar(s *scene, bar []placed) {
 }
 
 // wallpaper paints the desktop picture: a sky with hills, waves, rings or
-// panes.
+// towers.
 func (k *kit) wallpaper() {
 	k.gradient(k.img.Rect, k.deskTop, k.deskBottom)
 	if k.look == bevelled && chance(k.rng, 0.5) {
 		return
 	}
-	pick(k.rng, []func(){k.hills, k.waves, k.rings, k.panes})()
+	pick(k.rng, []func(){k.hills, k.waves, k.rings, k.towers})()
 }
 
 // hills paints four ranges, the nearest the darkest.
@@ -179,11 +179,13 @@ func (k *kit) rings() {
 	}
 }
 
-// panes paints four squares of glass.
-func (k *kit) panes() {
-	x := between(k.rng, 900, 1300)
-	for i := range 4 {
-		k.veil(rect(x+(i%2)*190, 330+(i/2)*190, 180, 180), white, uint32(26+12*i))
+// towers paints a row of tall glass blocks of uneven height.
+func (k *kit) towers() {
+	x := between(k.rng, 500, 900)
+	for range 9 {
+		w, h := between(k.rng, 60, 150), between(k.rng, 160, 620)
+		k.veil(rect(x, 1032-h, w, h), white, uint32(between(k.rng, 16, 48)))
+		x += w * 3 / 4
 	}
 }
 

@@ -155,6 +155,25 @@ func (n *Net) Params() []lora.Param {
 	return n.params
 }
 
+// Download copies the present weights into a, the adapter that n was made
+// with.
+func (n *Net) Download(a *lora.Adapter) error {
+	for _, p := range a.Pairs {
+		id := slices.IndexFunc(n.sites, func(s lora.Site) bool { return s.Name == p.Site.Name })
+		if id < 0 || n.pairs[id] == nil {
+			return fmt.Errorf("adapter: the network has no pair at %q", p.Site.Name)
+		}
+		var err error
+		if p.A, err = n.readFloats(n.pairs[id].a); err != nil {
+			return err
+		}
+		if p.B, err = n.readFloats(n.pairs[id].b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (n *Net) zeros(s tensor.Shape) tensor.Tensor {
 	t := n.dev.Alloc(tensor.F32, s)
 	n.dev.Fill(t, 0)
