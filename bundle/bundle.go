@@ -137,6 +137,9 @@ func Read(fsys fs.FS) (*Bundle, error) {
 	if b.Version != Version {
 		return nil, fmt.Errorf("%s: version %d, want %d", MetaFile, b.Version, Version)
 	}
+	if _, err := router.ParseFeatures(string(b.Features)); err != nil {
+		return nil, fmt.Errorf("%s: %w", MetaFile, err)
+	}
 	if err := b.readTable(); err != nil {
 		return nil, fmt.Errorf("%s: %w", MetaFile, err)
 	}

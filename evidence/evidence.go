@@ -20,12 +20,15 @@ type Picture struct {
 	Image       *vision.Image // resized
 	Patches     *vision.Patches
 	Instruction string // counts only where the view reads instructions
+	// Question, if not nil, is what the router reads, as preprocessing rendered
+	// it; otherwise the view renders it.
+	Question []int32
 }
 
 // Options says what is gathered. A number that is 0 means the default in its
 // comment.
 type Options struct {
-	View     *view.View
+	View     *view.View      // how the router sees; required
 	Features router.Features // the set of frozen features
 	Batch    int             // pictures in one pass, 8
 }
@@ -108,6 +111,9 @@ func (n *Network) pass(pictures []*Picture) ([]router.Evidence, error) {
 	for i, p := range pictures {
 		g, f := p.Patches.Grid, p.Patches.Features
 		h, w := g.H/merge, g.W/merge
+		if h < 1 || w < 1 || len(f.Tokens) == 0 || len(f.Tokens)%(h*w) != 0 {
+			return nil, fmt.Errorf("picture %d: %d features for %d by %d cells", i, len(f.Tokens), h, w)
+		}
 		out[i].Pooled = n.Features.Of(f.Tokens, h, w, len(f.Tokens)/(h*w), p.Image)
 	}
 	if n.router == nil {
@@ -123,6 +129,9 @@ func (n *Network) encode(pictures []*Picture) error {
 		if p.Patches.Features == nil {
 			todo = append(todo, p.Patches)
 		}
+	}
+	if todo == nil {
+		return nil
 	}
 	features, err := n.base.Encode(todo)
 	for i, f := range features {
@@ -167,7 +176,7 @@ func (n *Network) ask(pictures []*Picture, branches []router.Branch) (o qwen3vl.
 	}
 	var examples []batch.Example
 	for i, p := range pictures {
-		question, err := n.View.Question(p.Patches, p.Instruction)
+		question, err := n.question(p)
 		if err != nil {
 			return o, 0, 0, fmt.Errorf("picture %d: %w", i, err)
 		}
@@ -188,6 +197,14 @@ func (n *Network) ask(pictures []*Picture, branches []router.Branch) (o qwen3vl.
 	o, err = n.router.Outputs(b, rows)
 	c := n.router.Config()
 	return o, c.Text.Vocab, c.Text.Hidden, err
+}
+
+// question returns what the router reads about a picture.
+func (n *Network) question(p *Picture) (batch.Example, error) {
+	if p.Question != nil {
+		return batch.Example{Tokens: p.Question, Images: []*vision.Patches{p.Patches}}, nil
+	}
+	return n.View.Question(p.Patches, p.Instruction)
 }
 
 func wide(v []float32) []float64 {

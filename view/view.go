@@ -18,20 +18,19 @@ import (
 // Options says what a view is made for. A number that is 0 means the default
 // in its comment.
 type Options struct {
-	Experts   expert.Table
-	Tokenizer *tokenizer.Tokenizer
-	Base      string         // digest of the base network's weights
-	Vision    vision.Options // of the base network; its limits of the size are replaced
-	MinTokens int            // merged cells of a picture, at least; 4
-	MaxTokens int            // at most; 256
-	Prompt    string         // id of the router prompt; prompt.RouterV1
+	Experts   expert.Table         // to choose from
+	Tokenizer *tokenizer.Tokenizer // of the base network
+	Base      string               // digest of the base network's weights
+	Vision    vision.Options       // of the base network; its limits of the size are replaced
+	MinTokens int                  // merged cells of a picture, at least; 4
+	MaxTokens int                  // at most; 256
+	Prompt    string               // id of the router prompt; prompt.RouterV1
 	// UserText lets the router read the instruction. Without it the screen alone
 	// decides.
 	UserText bool
 }
 
-// Defaults of Options, and the square in pixels that one token sees per merge
-// cell side.
+// Defaults of Options.
 const (
 	defaultMinTokens = 4
 	defaultMaxTokens = 256
@@ -39,8 +38,8 @@ const (
 
 // View is one way to see pictures. It is safe for concurrent use.
 type View struct {
-	Experts expert.Table
-	Spec    spec.Router
+	Experts expert.Table   // to choose from, by label
+	Spec    spec.Router    // what must be the same everywhere
 	Vision  vision.Options // how a picture becomes patches
 	System  string         // the rendered system prompt
 
@@ -60,7 +59,7 @@ func New(o Options) (*View, error) {
 		o.MaxTokens = defaultMaxTokens
 	}
 	if o.MinTokens < 1 || o.MaxTokens < o.MinTokens {
-		return nil, fmt.Errorf("image tokens: %d to %d, want at least 1 and not less at most than at least", o.MinTokens, o.MaxTokens)
+		return nil, fmt.Errorf("image tokens: %d to %d, want 1 at least, and as many at most as at least", o.MinTokens, o.MaxTokens)
 	}
 	system, err := prompt.RouterSystem(o.Prompt, o.Experts)
 	if err != nil {

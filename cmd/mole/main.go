@@ -13,23 +13,41 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"mole/train"
 )
 
 // cli lists the commands. Kong reads names and texts from the tags.
 type cli struct {
-	Doctor  doctorCmd  `cmd:"" help:"Show what this machine can do, and check that this build computes right on it."`
-	Parity  parityCmd  `cmd:"" help:"Compare this build with recorded runs of the reference implementation."`
-	Version versionCmd `cmd:"" help:"Print the version of this build."`
+	Demo       demoCmd       `cmd:"" help:"Run the whole chain, small, on drawn screens: the first thing to try."`
+	Synth      synthCmd      `cmd:"" help:"Draw screens and write datasets to train experts and routers on."`
+	Generate   generateCmd   `cmd:"" help:"Draw a routing set from the experts' datasets, and start the chain."`
+	Upload     uploadCmd     `cmd:"" help:"Publish a routing set on the volumes."`
+	Preprocess preprocessCmd `cmd:"" help:"Turn a routing set into what training reads."`
+	Train      trainCmd      `cmd:"" help:"Train a router."`
+	Eval       evalCmd       `cmd:"" help:"Judge a router on pictures that it did not learn from."`
+	Pipeline   pipelineCmd   `cmd:"" help:"Run the whole chain, judge the new router, and deploy it if it is better."`
+	Deploy     deployCmd     `cmd:"" help:"Make a trained router the one that answers, or go back to the one before."`
+	Infer      inferCmd      `cmd:"" help:"Route pictures: which expert, and how sure."`
+	Serve      serveCmd      `cmd:"" help:"Route pictures over HTTP."`
+	Validate   validateCmd   `cmd:"" help:"Check a dataset."`
+	Config     configCmd     `cmd:"" help:"Show every setting and where it came from, or check the files."`
+	History    historyCmd    `cmd:"" help:"Show the runs so far."`
+	Backfill   backfillCmd   `cmd:"" help:"Record runs that the history lacks."`
+	Volume     volumeCmd     `cmd:"" help:"Look at and copy what the store's volumes hold."`
+	Doctor     doctorCmd     `cmd:"" help:"Show what this machine can do, and check that this build computes right on it."`
+	Parity     parityCmd     `cmd:"" help:"Compare this build with recorded runs of the reference implementation."`
+	Version    versionCmd    `cmd:"" help:"Print the version of this build."`
 }
 
 const description = `Qwen3-VL with LoRA adapters, exact to transformers and PEFT, in one program without Python.`
 
-// The exit statuses of every command.
+// The exit statuses of every command (specification mole, 5.0).
 const (
-	statusOK      = 0
-	statusFailed  = 1
-	statusUsage   = 2
-	statusStopped = 3
+	statusOK          = 0
+	statusFailed      = 1
+	statusResumable   = 75
+	statusInterrupted = 130
 )
 
 // exitHelp ends the help of every command.
@@ -37,10 +55,11 @@ const exitHelp = `
 
 Exit status:
 
-    0  everything is right
-    1  something failed or is out of tolerance; the error message says what
-    2  the command line is wrong
-    3  stopped by a signal`
+    0    everything is right
+    1    something failed, is out of tolerance, or was asked wrongly; the error
+         message says what
+    75   stopped, and continued by the same command
+    130  interrupted by a signal`
 
 // Help ends the list of commands.
 func (*cli) Help() string { return exitHelp[2:] }
@@ -59,13 +78,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 func runUntil(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		runUntil(ctx, []string{"--help"}, stderr, stderr)
-		return statusUsage
+		return statusFailed
 	}
 	err := dispatch(ctx, args, stdout, stderr)
 	if err == nil {
 		return statusOK
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !errors.Is(err, train.ErrStopped) {
 		err = context.Cause(ctx)
 	}
 	report(stderr, err)
@@ -89,6 +108,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.BindTo(stdout, (*io.Writer)(nil))
+	command.Bind(errorWriter{stderr})
 	return command.Run()
 }
 
@@ -114,12 +134,11 @@ func report(w io.Writer, err error) {
 
 // status returns the exit status for an error.
 func status(ctx context.Context, err error) int {
-	var usage *kong.ParseError
 	switch {
+	case errors.Is(err, train.ErrStopped):
+		return statusResumable
 	case ctx.Err() != nil:
-		return statusStopped
-	case errors.As(err, &usage):
-		return statusUsage
+		return statusInterrupted
 	}
 	return statusFailed
 }

@@ -142,13 +142,13 @@ func TestStatus(t *testing.T) {
 		want       int
 		wantErr    string // all of standard error
 	}{
-		{"no command", "", statusUsage, ""},
+		{"no command", "", statusFailed, ""},
 		{"version", "version", statusOK, ""},
-		{"unknown command", "dance", statusUsage,
+		{"unknown command", "dance", statusFailed,
 			"mole: unexpected argument dance\nhint: mole --help lists the commands\n"},
-		{"unknown flag", "doctor --loud", statusUsage,
+		{"unknown flag", "doctor --loud", statusFailed,
 			"mole: unknown flag --loud\nhint: mole doctor --help lists its flags\n"},
-		{"missing argument", "parity", statusUsage,
+		{"missing argument", "parity", statusFailed,
 			"mole: expected \"<dir> ...\"\nhint: mole parity --help lists its flags\n"},
 	}
 	for _, tt := range tests {
@@ -187,7 +187,7 @@ func TestStopped(t *testing.T) {
 	cancel(errors.New("terminated signal received"))
 	var stderr bytes.Buffer
 	got := runUntil(ctx, []string{"parity", "../../parity/testdata/tiny-full"}, io.Discard, &stderr)
-	if want := "mole: terminated signal received\n"; got != statusStopped || stderr.String() != want {
-		t.Errorf("got status %d and %q, want %d and %q", got, &stderr, statusStopped, want)
+	if want := "mole: terminated signal received\n"; got != statusInterrupted || stderr.String() != want {
+		t.Errorf("got status %d and %q, want %d and %q", got, &stderr, statusInterrupted, want)
 	}
 }

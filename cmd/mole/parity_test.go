@@ -21,8 +21,8 @@ func TestParity(t *testing.T) {
 		{"no folder", []string{"nothing/here", dir + "generate"}, statusFailed, "case here: open case.json", "mole: 1 of 2 cases do not"},
 		{"no case", []string{"."}, statusFailed, "case mole: open case.json", "mole: 1 of 1 cases do not"},
 		{"same name", []string{dir + "generate", dir + "generate/"}, statusOK, "../../parity/testdata/generate  config", ""},
-		{"unknown tier", []string{"--tier", "abacus", dir + "generate"}, statusUsage, "", "--tier must be one of"},
-		{"unknown precision", []string{"--precision", "f8", dir + "generate"}, statusUsage, "", "--precision must be one of"},
+		{"unknown tier", []string{"--tier", "abacus", dir + "generate"}, statusFailed, "", "--tier must be one of"},
+		{"unknown precision", []string{"--precision", "f8", dir + "generate"}, statusFailed, "", "--precision must be one of"},
 		{"other workers", []string{"--workers=-1", dir + "generate"}, statusFailed, "", "-1 workers"},
 	}
 	for _, tt := range tests {

@@ -12,12 +12,13 @@ var layers = [][]string{
 	0: {"internal/kernel/gen"},
 	1: {"tensor", "internal/kernel", "expert"},
 	2: {"device", "safetensors", "tokenizer", "vision", "store", "spec", "metric"},
-	3: {"device/cpu", "device/devicetest", "lora", "batch", "dataset", "store/file", "store/storetest", "tbevents"},
+	3: {"device/cpu", "device/devicetest", "lora", "batch", "dataset", "store/file", "store/storetest", "tbevents", "history"},
 	4: {"prompt", "synth", "shard"},
 	5: {"model/qwen3vl", "train", "router", "base/tiny", "view"},
-	6: {"parity", "train/traintest", "eval", "serve", "bundle", "base", "evidence"},
-	7: {"config", "stage", "route"},
-	8: {"cmd/mole", "internal/lint"},
+	6: {"parity", "train/traintest", "eval", "bundle", "base", "evidence"},
+	7: {"config", "route", "route/routetest"},
+	8: {"stage", "serve"},
+	9: {"cmd/mole", "internal/lint"},
 }
 
 // layerOf returns the row of a package.

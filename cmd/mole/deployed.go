@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+
+	"mole/config"
+	"mole/expert"
+	"mole/route"
+	"mole/router"
+	"mole/serve"
+	"mole/stage"
+	"mole/store"
+)
+
+// routerFlags say which router a command uses.
+type routerFlags struct {
+	State     string `default:".mole" env:"MOLE_STATE" placeholder:"DIR" help:"Folder of the store with the deployed router. Default: .mole."`
+	Config    string `default:"config" placeholder:"DIR" help:"Folder of the configuration. Default: config."`
+	Bundle    string `placeholder:"DIR" help:"Use the router in this folder instead of the deployed one."`
+	BaseModel string `placeholder:"DIR" help:"Base network. Default: the one that the router names."`
+	Rung      string `enum:",lora,linear,prototype" default:"" placeholder:"NAME" help:"How to decide: lora, linear or prototype. Default: as the router was trained for."`
+	Force     bool   `help:"Use a router whose specification differs from this program's in anything but labels."`
+	Verbose   bool   `short:"v" help:"Log more."`
+}
+
+// open opens the configuration and the store.
+func (f routerFlags) open(out, errs io.Writer) (*chain, error) {
+	return chainFlags{State: f.State, Config: f.Config, BaseModel: f.BaseModel, Verbose: f.Verbose}.open(out, errs)
+}
+
+// source returns where the router comes from. That in a folder stays the same;
+// the deployed one may change.
+func (f routerFlags) source(ch *chain, networks int) serve.Source {
+	return func(ctx context.Context, have string) (*serve.Deployment, error) {
+		if f.Bundle != "" {
+			if have != "" {
+				return nil, nil
+			}
+			return f.load(ctx, ch, f.Bundle, os.DirFS(f.Bundle), networks)
+		}
+		version, err := ch.DeployedVersion(ctx)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, hintedError{err, "mole deploy --latest deploys one, mole demo makes one"}
+		}
+		if err != nil || version == have {
+			return nil, err
+		}
+		d, err := ch.Deployed(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return f.load(ctx, ch, d.Version, d.Tree.FS(ctx, ch.Store), networks)
+	}
+}
+
+// load opens the router in a folder.
+func (f routerFlags) load(ctx context.Context, ch *chain, version string, fsys fs.FS, networks int) (*serve.Deployment, error) {
+	m, err := metadataIn(fsys)
+	if err != nil {
+		return nil, err
+	}
+	r, err := route.Open(ctx, fsys, route.Options{
+		Base: f.BaseModel, Rung: router.Rung(f.Rung), Experts: configured(ch.config), Force: f.Force, Networks: networks,
+	})
+	if err != nil {
+		return nil, err
+	}
+	b := r.Bundle
+	if r.Rung != b.Rung {
+		m.Accuracy = nil // it is that of another rung
+	}
+	return &serve.Deployment{
+		Version: version, Router: r, Experts: r.Experts(), Adapters: slices.Sorted(maps.Keys(m.Experts)),
+		About: serve.About{
+			Release: m.Release, Run: b.Run, Dataset: b.Dataset, Rung: string(r.Rung), Model: r.Base, Spec: r.Spec, Accuracy: m.Accuracy, Deployed: m.DeployedAt,
+		},
+	}, nil
+}
+
+// metadataIn reads the metadata of a release; a folder without is fine.
+func metadataIn(fsys fs.FS) (stage.Metadata, error) {
+	text, err := fs.ReadFile(fsys, stage.MetadataFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return stage.Metadata{}, nil
+	}
+	if err != nil {
+		return stage.Metadata{}, err
+	}
+	return stage.ParseMetadata(text)
+}
+
+// configured returns the experts of the configuration, or nil if there is none
+// beside the defaults: a router brings its own table.
+func configured(c *config.Config) expert.Table {
+	for _, file := range c.Files {
+		if file.Found && path.Base(file.Name) == "adapters.yaml" {
+			return c.Experts
+		}
+	}
+	return nil
+}
+
+// openRouter opens the router once.
+func (f routerFlags) openRouter(ctx context.Context, ch *chain) (*serve.Deployment, error) {
+	d, err := f.source(ch, 1)(ctx, "")
+	if errors.Is(err, store.ErrDamaged) {
+		err = hintedError{err, "mole deploy --rollback goes back to the release before"}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("router: %w", err)
+	}
+	return d, nil
+}

@@ -1,0 +1,277 @@
+package stage_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"mole/batch"
+	"mole/bundle"
+	"mole/dataset"
+	"mole/evidence"
+	"mole/model/qwen3vl"
+	"mole/router"
+	"mole/shard"
+	"mole/spec"
+	"mole/stage"
+	"mole/view"
+)
+
+// preprocessed runs the chain up to preprocess and opens its result.
+func preprocessed(t *testing.T, w *workshop) (*stage.Generated, *shard.Set) {
+	t.Helper()
+	c := w.chain(brief())
+	c.Until = "preprocess"
+	results, _ := mustRun(t, c)
+	tree := results["preprocess"].(*stage.Preprocessed).Tree
+	set, err := shard.Open(tree.FS(context.Background(), w.Store))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = set.Close() })
+	return results["generate"].(*stage.Generated), set
+}
+
+// TestSameInput compares what training reads with what serving makes of the
+// picture's file: tokens, positions and pixels (acceptance scenario 3).
+func TestSameInput(t *testing.T) {
+	for _, text := range []bool{false, true} {
+		t.Run(fmt.Sprintf("instruction %v", text), func(t *testing.T) {
+			w := openWorkshop(t, t.TempDir(), draw(t))
+			w.view = w.look(t, text)
+			generated, set := preprocessed(t, w)
+			compared := 0
+			for name, records := range map[string]int{"train": len(generated.Set.Train), "val": len(generated.Set.Val), "test": len(generated.Set.Test)} {
+				split, err := set.Split(name)
+				if err != nil || split.Len() != records {
+					t.Fatalf("%s: got %d samples, %v, want %d", name, split.Len(), err, records)
+				}
+				for i := range split.Len() {
+					compareSample(t, w, set, split, i, generated)
+					compared++
+				}
+			}
+			if compared < 40 {
+				t.Errorf("got %d samples, want 40 at least", compared)
+			}
+		})
+	}
+}
+
+// compareSample makes a sample again as serving does.
+func compareSample(t *testing.T, w *workshop, set *shard.Set, split *shard.Split, i int, generated *stage.Generated) {
+	t.Helper()
+	sample, err := split.Sample(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(filepath.Join(w.from, filepath.FromSlash(sample.Path)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	im, patches, err := w.view.Look(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := shard.ImageDigest(im); got != sample.Image {
+		t.Errorf("%s: got picture %s, want %s", sample.ID, got, sample.Image)
+	}
+	stored, err := set.Patches(sample.Image)
+	if err != nil || !slices.Equal(stored.Pixels, patches.Pixels) || stored.Grid != patches.Grid {
+		t.Errorf("%s: pixels differ, %v", sample.ID, err)
+	}
+	question, err := w.view.Question(patches, asked(generated.Set, sample.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compareTokens(t, w, sample, question)
+}
+
+// asked returns the instruction of a record.
+func asked(set *dataset.Routing, id string) string {
+	for _, r := range slices.Concat(set.Train, set.Val, set.Test) {
+		if r.ID == id {
+			return strings.TrimSpace(strings.TrimPrefix(r.Prompt(), dataset.ImageMark))
+		}
+	}
+	return ""
+}
+
+// compareTokens compares tokens and positions of a sample up to its answer with
+// those of a question.
+func compareTokens(t *testing.T, w *workshop, sample shard.Sample, question batch.Example) {
+	t.Helper()
+	n := len(question.Tokens)
+	answer := slices.IndexFunc(sample.Labels, func(l int32) bool { return l != batch.Ignore })
+	if answer != n || !slices.Equal(sample.Tokens[:n], question.Tokens) {
+		t.Errorf("%s: the question differs", sample.ID)
+	}
+	layout := batch.Layout{ImageToken: w.base.Config.ImageToken, VideoToken: w.base.Config.VideoToken, Merge: w.base.Config.Vision.Merge}
+	trained, err := batch.Pack(layout, []batch.Example{{Tokens: sample.Tokens, Labels: sample.Labels, Images: question.Images}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served, err := batch.Pack(layout, []batch.Example{question})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(trained.Pos[:n], served.Pos) {
+		t.Errorf("%s: positions differ", sample.ID)
+	}
+}
+
+// TestSplits is acceptance scenario 5: no picture in two splits, none with two
+// labels, as many test samples of each expert as were asked for, and an error
+// that says who has too few.
+func TestSplits(t *testing.T) {
+	w := openWorkshop(t, t.TempDir(), draw(t))
+	_, set := preprocessed(t, w)
+	places, tests := map[string]string{}, map[string]int{}
+	for _, name := range []string{"train", "val", "test"} {
+		for _, s := range samples(t, set, name) {
+			place := fmt.Sprintf("%s with label %d", name, s.Label)
+			if was, ok := places[s.Image]; ok && was != place {
+				t.Errorf("picture %s is in %s and in %s", s.Path, was, place)
+			}
+			places[s.Image] = place
+			tests[name+" "+s.Adapter]++
+		}
+	}
+	for _, name := range small {
+		if tests["test "+name] != 2 {
+			t.Errorf("%s: got %d test samples, want 2", name, tests["test "+name])
+		}
+	}
+	c := w.chain(brief())
+	c.Generate.Options.Counts["desktop"] = 400
+	_, err := c.Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "desktop has ") || !strings.Contains(err.Error(), "needs 402") {
+		t.Errorf("got %v, want who has too few, how many, and how many are needed", err)
+	}
+}
+
+// samples returns the samples of a split.
+func samples(t *testing.T, set *shard.Set, name string) []shard.Sample {
+	t.Helper()
+	split, err := set.Split(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []shard.Sample
+	for i := range split.Len() {
+		s, err := split.Sample(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// TestOtherPrompt changes one character of the prompt; everybody refuses.
+func TestOtherPrompt(t *testing.T) {
+	w := openWorkshop(t, t.TempDir(), draw(t))
+	c := w.chain(brief())
+	c.Until = "eval"
+	results, _ := mustRun(t, c)
+	set := results["generate"].(*stage.Generated).Name
+	w.Experts[0].Description = "A calendaR" // the test's own table
+	other := w.look(t, false)
+	for name, run := range map[string]func() error{
+		"train": func() error {
+			_, err := (&stage.Train{Place: w.Place, Dataset: set, Name: "run", Base: w.base, View: other, Device: w.dev, Settings: brief()}).Run(t.Context())
+			return err
+		},
+		"eval": func() error {
+			_, err := (&stage.Eval{Place: w.Place, Dataset: set, Name: "run", Base: w.base, View: other, Device: w.dev}).Run(t.Context())
+			return err
+		},
+	} {
+		err := run()
+		if !errors.As(err, new(*spec.MismatchError)) || !strings.Contains(err.Error(), "prompt_sha256") {
+			t.Errorf("%s: got %v, want a mismatch of prompt_sha256", name, err)
+		}
+	}
+}
+
+// TestMask asks about one picture with two instructions (acceptance scenario
+// 4): the router that sees the screen alone says the same.
+func TestMask(t *testing.T) {
+	w := openWorkshop(t, t.TempDir(), draw(t))
+	results, _ := mustRun(t, w.chain(brief()))
+	b := results["train"].(*stage.Trained).Bundle
+	file, err := os.ReadFile(filepath.Join(w.from, filepath.FromSlash(results["generate"].(*stage.Generated).Set.Test[0].Image)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []bool{false, true} {
+		answers := ask(t, w, w.look(t, text), b, file, []string{"open the menu", "close every window now"})
+		if same := slices.Equal(answers[0].Logits, answers[1].Logits); same == text {
+			t.Errorf("view with text %v: equal answers %v", text, same)
+		}
+	}
+}
+
+// ask gathers the evidence about one picture with several instructions.
+func ask(t *testing.T, w *workshop, v *view.View, b *bundle.Bundle, file []byte, instructions []string) []router.Evidence {
+	t.Helper()
+	net := network(t, w, v, b)
+	var pictures []*evidence.Picture
+	for _, instruction := range instructions {
+		im, patches, err := v.Look(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pictures = append(pictures, &evidence.Picture{Image: im, Patches: patches, Instruction: instruction})
+	}
+	out, err := net.Gather(t.Context(), pictures)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestControl trains on labels without meaning: the router stays near chance,
+// and one that may learn does not (acceptance scenario 6, in small).
+func TestControl(t *testing.T) {
+	s := brief()
+	s.Rank, s.Alpha, s.Batch, s.Steps, s.EvalEvery, s.SaveEvery, s.EvalMax, s.Rate, s.Patience = 8, 16, 9, 20, 20, 20, 9, 4e-3, -1
+	accuracy := map[bool]float64{}
+	for _, shuffle := range []bool{false, true} {
+		w := openWorkshop(t, t.TempDir(), draw(t))
+		s.ShuffleLabels = shuffle
+		c := w.chain(s)
+		c.Until, c.Eval.Split = "eval", "val"
+		results, _ := mustRun(t, c)
+		accuracy[shuffle] = results["eval"].(*stage.Evaluated).Report.Accuracy.Overall
+	}
+	t.Logf("accuracy %v", accuracy)
+	if accuracy[false] < 85 || accuracy[true] > 80 {
+		t.Errorf("got %.0f %% with labels and %.0f %% with shuffled ones, want 85 at least and 80 at most", accuracy[false], accuracy[true])
+	}
+}
+
+// network opens the network of a bundle.
+func network(t *testing.T, w *workshop, v *view.View, b *bundle.Bundle) *evidence.Network {
+	t.Helper()
+	m, err := qwen3vl.New(w.dev, w.base.Config, w.base.Weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	adapter, err := b.Adapter(m.Sites())
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, err := evidence.New(m, adapter, evidence.Options{View: v, Features: b.Features})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(net.Close)
+	return net
+}

@@ -1,0 +1,111 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"mole/evidence"
+	"mole/model/qwen3vl"
+	"mole/router"
+	"mole/shard"
+)
+
+// exam is the evaluation of a net that is being trained.
+type exam struct {
+	*lessons
+	ctx  context.Context
+	net  *qwen3vl.Net
+	val  *labelled
+	held []int // samples of val that are asked for
+}
+
+// shownAnswers is how many answers of an evaluation are logged as text.
+const shownAnswers = 3
+
+// examResult is what came of an evaluation.
+type examResult struct {
+	step       int
+	loss       float64 // mean over the supervised tokens, nats
+	duration   time.Duration
+	samples    int
+	right      map[string]tally // by expert
+	confidence float64          // mean
+	texts      []string         // a few answers
+}
+
+// tally counts right answers.
+type tally struct{ right, all int }
+
+// share returns the share of right answers, 0 where nothing was asked.
+func (t tally) share() float64 { return float64(t.right) / float64(max(t.all, 1)) }
+
+// evaluate returns the loss on the held samples, and tells the record how the
+// router would decide. A run that is being stopped finishes its evaluation.
+func (e *exam) evaluate(step int) (float64, error) {
+	r := examResult{step: step, samples: len(e.held), right: map[string]tally{}}
+	began := time.Now()
+	var err error
+	if r.loss, err = meanLoss(e.net, e.held, e.val, e.settings.PassTokens); err != nil {
+		return 0, err
+	}
+	r.duration = time.Since(began)
+	if err := e.answer(&r); err != nil {
+		return 0, err
+	}
+	e.record.evaluation(r)
+	return r.loss, nil
+}
+
+// answer lets the router decide about the held samples.
+func (e *exam) answer(r *examResult) error {
+	net, err := evidence.WithNet(e.model, e.net, evidence.Options{View: e.View, Features: e.settings.Features})
+	if err != nil {
+		return err
+	}
+	defer net.Close()
+	at := 0
+	return e.look(context.WithoutCancel(e.ctx), net, "", e.val.split, e.held, func(s shard.Sample, found router.Evidence) {
+		r.add(e, s, e.val.labels[e.held[at]], found)
+		at++
+	})
+}
+
+// add counts one answer.
+func (r *examResult) add(e *exam, s shard.Sample, label int, found router.Evidence) {
+	probs := router.Softmax(make([]float64, len(found.Logits)), found.Logits, 1)
+	best := slices.Index(probs, slices.Max(probs))
+	want, _ := e.Experts.ByLabel(label)
+	count := r.right[want.Name]
+	count.all++
+	if e.Experts[best].Label == label {
+		count.right++
+	}
+	r.right[want.Name] = count
+	r.confidence += probs[best] / float64(r.samples)
+	if len(r.texts) < shownAnswers {
+		r.texts = append(r.texts, e.text(s, want.Name, best, probs))
+	}
+}
+
+// text returns an answer for people. The prompt is cut, and the picture is one
+// mark.
+func (e *exam) text(s shard.Sample, want string, best int, probs []float64) string {
+	const longest = 2000 // characters
+	prompt := []rune(e.Base.Tokenizer.Decode(e.withoutCells(question(s)), false))
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n    %s\n\nexpected %s, predicted %s\n", s.Path, strings.ReplaceAll(string(prompt[:min(len(prompt), longest)]), "\n", "\n    "), want, e.Experts[best].Name)
+	for i, x := range e.Experts {
+		fmt.Fprintf(&b, "\n    %d %-16s %.4f", x.Label, x.Name, probs[i])
+	}
+	return b.String()
+}
+
+// withoutCells returns tokens with one placeholder for a picture.
+func (e *exam) withoutCells(tokens []int32) []int32 {
+	image := e.Base.Config.ImageToken
+	same := func(a, b int32) bool { return a == image && b == image }
+	return slices.CompactFunc(slices.Clone(tokens), same)
+}

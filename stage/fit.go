@@ -1,0 +1,65 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+
+	"mole/bundle"
+	"mole/evidence"
+	"mole/expert"
+	"mole/lora"
+	"mole/router"
+)
+
+// fit fits the heads on frozen features and the calibration of every rung.
+func (l *lessons) fit(ctx context.Context, adapter *lora.Adapter, b *bundle.Bundle) error {
+	net, err := evidence.New(l.model, adapter, evidence.Options{View: l.View, Features: l.settings.Features})
+	if err != nil {
+		return err
+	}
+	defer net.Close()
+	known, err := l.gather(ctx, net, "train", perClass)
+	if err != nil {
+		return err
+	}
+	val, err := l.gather(ctx, net, "val", l.set.Meta.ValSamples)
+	if err != nil {
+		return err
+	}
+	if len(val) == 0 {
+		return fmt.Errorf("%s: no validation samples, which the calibration needs", l.Dataset)
+	}
+	return fitRungs(l.Experts, l.settings, known, val, b)
+}
+
+// perClass is how many training pictures of each expert the heads and the
+// distance statistics are fitted on.
+const perClass = 200
+
+// fitRungs sets the heads and the calibrations of b.
+func fitRungs(experts expert.Table, s Settings, known, val []router.Known, b *bundle.Bundle) (err error) {
+	if b.Linear, err = router.FitLinear(experts, s.Features, vectors(known), vectors(val)); err != nil {
+		return err
+	}
+	if b.Prototype, err = router.FitPrototype(experts, s.Features, vectors(known)); err != nil {
+		return err
+	}
+	for _, r := range router.Rungs() {
+		if r == router.LoRA && b.Weights == nil {
+			continue
+		}
+		k, err := withLogits(b, r, known)
+		if err != nil {
+			return err
+		}
+		v, err := withLogits(b, r, val)
+		if err != nil {
+			return err
+		}
+		o := router.Options{MaxError: s.MaxError, MaxFalseAlarm: s.MaxFalseAlarm}
+		if b.Calibrations[r], err = router.Calibrate(experts, r, s.Features, k, v, o); err != nil {
+			return fmt.Errorf("calibrate %s: %w", r, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"mole/base"
+	"mole/lora"
+	"mole/model/qwen3vl"
+	"mole/router"
+	"mole/shard"
+)
+
+// ErrMemory says that a run would not fit into the memory that it may take.
+var ErrMemory = errors.New("not enough memory")
+
+// Needs is how many bytes a run takes, computed from dimensions alone.
+type Needs struct {
+	Weights     int64 // of the base network, as they lie in its files
+	Adapter     int64 // weights, gradients, moments, the best weights, and a checkpoint being written
+	Activations int64 // of the largest pass, and of the gradient of its layer at hand
+	Features    int64 // of pictures, kept for the next pass, and what heads and calibrations are fitted on
+	Tokens      int   // of the largest pass
+}
+
+// Total returns the sum.
+func (n Needs) Total() int64 { return n.Weights + n.Adapter + n.Activations + n.Features }
+
+// String lists the parts.
+func (n Needs) String() string {
+	return fmt.Sprintf("weights %s, adapter states %s, activations of %d tokens %s, features %s",
+		mebibytes(n.Weights), mebibytes(n.Adapter), n.Tokens, mebibytes(n.Activations), mebibytes(n.Features))
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+// lengths are the sizes of the samples of a set.
+type lengths struct {
+	shortest, longest int // tokens
+	cells             int // merged cells of the largest picture
+	pictures          int // distinct ones
+	fitted            int // samples that heads and calibrations are fitted on
+}
+
+// lengths returns the sizes of the samples of a set.
+func (t *Train) lengths(set *shard.Set) lengths {
+	m, v := &set.Meta, &t.Base.Config.Vision
+	l := lengths{pictures: m.Images.Distinct, fitted: min(m.TrainSamples, perClass*len(t.Experts)) + m.ValSamples}
+	for _, s := range m.Splits {
+		if s.Samples == 0 {
+			continue
+		}
+		l.longest = max(l.longest, s.Lengths.Max)
+		if l.shortest == 0 || s.Lengths.Min < l.shortest {
+			l.shortest = s.Lengths.Min
+		}
+	}
+	l.shortest = max(l.shortest, 1)
+	cell := v.Patch * v.Merge
+	l.cells = min(m.ImagePolicy.MaxPixels/(cell*cell), l.longest)
+	return l
+}
+
+// passTokens is the size of a pass where memory does not matter.
+const passTokens = 4096
+
+// resolve fills in the settings and finds a size of pass that fits into the
+// memory. A size that was asked for is kept, or refused.
+func (t *Train) resolve(set *shard.Set) (Settings, error) {
+	s, err := t.Settings.Resolve(set.Meta.TrainSamples)
+	if err != nil {
+		return s, err
+	}
+	l := t.lengths(set)
+	for {
+		n, err := needsOf(t.Base, s, l)
+		switch {
+		case err != nil:
+			return s, err
+		case t.Memory == 0 || n.Total() <= t.Memory:
+			return s, nil
+		case t.Settings.PassTokens != 0 || s.PassTokens <= l.longest:
+			return s, fmt.Errorf("%w: the run takes %s, %s may be taken: %v; fewer image tokens, a lower rank or a smaller base model take less",
+				ErrMemory, mebibytes(n.Total()), mebibytes(t.Memory), n)
+		}
+		s.PassTokens /= 2
+	}
+}
+
+// Needs returns what the run would take, and touches nothing.
+func (t *Train) Needs(ctx context.Context) (n Needs, err error) {
+	_, set, err := t.open(ctx)
+	if err != nil {
+		return n, err
+	}
+	defer func() { err = errors.Join(err, set.Close()) }()
+	s, err := t.Settings.Resolve(set.Meta.TrainSamples)
+	if err != nil {
+		return n, err
+	}
+	return needsOf(t.Base, s, t.lengths(set))
+}
+
+// needsOf computes what a run takes.
+func needsOf(b *base.Base, s Settings, l lengths) (Needs, error) {
+	const float = 4
+	n := Needs{Tokens: l.pass(s)}
+	for _, name := range b.Weights.Names() {
+		t, err := b.Weights.Tensor(name)
+		if err != nil {
+			return n, err
+		}
+		n.Weights += int64(len(t.Data))
+	}
+	deep := int64(len(b.Config.Vision.DeepStack))
+	cells := int64(together * l.cells)
+	n.Activations = float * forward(b.Config, cells)
+	width := b.Config.Text.Hidden
+	n.Features = min(exampleCache, float*int64(l.pictures*l.cells*width)*(1+deep))
+	n.Features += 2 * float * int64(l.fitted*(s.Features.Width(width)+width))
+	if s.Rung != "" && s.Rung != router.LoRA {
+		return n, nil
+	}
+	params, err := adapterParams(b.Config, s)
+	// Weights, gradients, two moments and the best weights; a checkpoint holds
+	// all but the gradients once more.
+	n.Adapter = float * 9 * params
+	rank, examples := int64(max(s.Rank, s.VisionRank)), n.Tokens/l.shortest+1
+	floats := decoder(b.Config, rank)*int64(n.Tokens) + int64(rowsPerExample*examples*b.Config.Text.Vocab)
+	if !frozen(s.Targets) {
+		floats += tower(b.Config, rank) * int64(min(n.Tokens, examples*l.cells))
+	}
+	n.Activations = max(n.Activations, float*floats)
+	return n, err
+}
+
+// exampleCache is what shard.Examples keeps of pictures, in bytes.
+const exampleCache = 256 << 20
+
+// rowsPerExample is how many rows of an example have logits: those before the
+// label and before the end of the answer.
+const rowsPerExample = 2
+
+// pass returns the tokens of the largest pass: of a step, or of an evaluation.
+func (l lengths) pass(s Settings) int {
+	examples := max(s.Batch*s.Accumulation, s.EvalMax)
+	return max(l.longest, min(s.PassTokens, examples*l.longest))
+}
+
+// adapterParams returns the number of elements of an adapter.
+func adapterParams(c *qwen3vl.Config, s Settings) (int64, error) {
+	config, err := s.adapter()
+	if err != nil {
+		return 0, err
+	}
+	var sites []lora.Site
+	for _, t := range c.Tensors() {
+		name, isWeight := strings.CutSuffix(t.Name, ".weight")
+		if isWeight && len(t.Shape) > 1 {
+			sites = append(sites, lora.Site{Name: name, Out: t.Shape[0], In: tensorWidth(t)})
+		}
+	}
+	sites, err = lora.Select(config, sites)
+	var n int64
+	for _, site := range sites {
+		rank := s.Rank
+		if strings.HasPrefix(site.Name, "model.visual.") {
+			rank = s.VisionRank
+		}
+		n += int64(rank * (site.In + site.Out))
+	}
+	return n, err
+}
+
+// tensorWidth returns the elements of a row.
+func tensorWidth(t qwen3vl.TensorSpec) int {
+	n := 1
+	for _, extent := range t.Shape[1:] {
+		n *= extent
+	}
+	return n
+}
+
+// decoder returns the floats that training keeps for each token: the tape of
+// every layer, and the gradients of the layer at hand (specification qwen3-vl,
+// 4.2).
+func decoder(c *qwen3vl.Config, rank int64) int64 {
+	t := &c.Text
+	queries, keys := int64(t.Heads*t.HeadDim), int64(t.KVHeads*t.HeadDim)
+	layer := 4*int64(t.Hidden) + 3*queries + 3*keys + 3*int64(t.Intermediate) + int64(2*t.Heads+t.KVHeads+2) + 7*rank
+	return layer*int64(t.Layers+1) + 3*int64(t.Hidden)
+}
+
+// tower returns the same for the vision tower, for each merged cell.
+func tower(c *qwen3vl.Config, rank int64) int64 {
+	v := &c.Vision
+	block := 8*int64(v.Hidden) + 2*int64(v.Intermediate) + int64(v.Heads+4) + 4*rank
+	patches := int64(v.Merge*v.Merge) * (block*int64(v.Depth+1) + int64(v.PatchWidth()+3*v.Hidden))
+	mergers := 4 * int64(v.MergedWidth()) * int64(len(v.DeepStack)+1)
+	return patches + mergers
+}
+
+// forward returns the floats of the tower for a number of merged cells that no
+// gradient is taken of: one block, and the features.
+func forward(c *qwen3vl.Config, cells int64) int64 {
+	v := &c.Vision
+	block := 9*int64(v.Hidden) + 2*int64(v.Intermediate) + int64(v.Heads+4+v.PatchWidth())
+	return cells * (int64(v.Merge*v.Merge)*block + 4*int64(v.MergedWidth()) + int64(c.Text.Hidden*(1+len(v.DeepStack))))
+}
