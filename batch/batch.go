@@ -24,8 +24,9 @@ type Example struct {
 // of tokens.
 //
 // A token attends to its own segment up to itself and to every ancestor
-// segment; an example is a path from a root to a leaf, and positions are those
-// of the path. Plain packing is the forest of single segments.
+// segment; an example is a path from a root, as far down as it goes, and
+// positions are those of the path. Plain packing is the forest of single
+// segments.
 type Batch struct {
 	Tokens   []int32           // [T]
 	Pos      [][3]int32        // [T]: time, row and column for the rotary embedding

@@ -14,8 +14,9 @@ type batchLoss struct {
 	tokens    int
 }
 
-// checkBatch checks several samples: each alone, and all of them packed into
-// one batch, which must give the same losses, logits and gradients.
+// checkBatch checks several samples: each alone, all of them packed into one
+// batch, and all of them as the tree of what they share. All must give the same
+// losses, logits and gradients.
 func (r *run) checkBatch() {
 	n := r.openNetwork()
 	defer n.close()
@@ -112,8 +113,8 @@ func (r *run) checkLabelLogits(net *qwen3vl.Net, preset string, i int, s *sample
 	r.number(quantity, fmt.Sprintf("samples.%d.mean", i), sum/float64(want.tokens), want.mean, r.limits.values)
 }
 
-// checkMean compares a weighted sum of losses and its gradient, in two ways:
-// sample by sample, and in one batch.
+// checkMean compares a weighted sum of losses and its gradient, in three ways:
+// sample by sample, in one batch, and in one batch that shares beginnings.
 func (r *run) checkMean(n *network, net *qwen3vl.Net, samples []*sample, preset, mean string, weights []float64, want float64) {
 	var each []*batch.Batch
 	for i, s := range samples {
@@ -125,6 +126,7 @@ func (r *run) checkMean(n *network, net *qwen3vl.Net, samples []*sample, preset,
 	}{
 		{"alone", each},
 		{"packed", []*batch.Batch{r.pack(n, samples, weights)}},
+		{"shared", []*batch.Batch{r.share(n, samples, weights)}},
 	} {
 		if r.failed() {
 			return

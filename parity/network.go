@@ -131,6 +131,25 @@ func (r *run) pack(n *network, samples []*sample, weights []float64) *batch.Batc
 	return b
 }
 
+// share is pack with what samples have in common laid out once.
+func (r *run) share(n *network, samples []*sample, weights []float64) *batch.Batch {
+	if r.failed() {
+		return nil
+	}
+	var examples []batch.Example
+	for i, s := range samples {
+		e := s.example()
+		e.Labels, e.Weight = slices.Clone(s.labels), float32(weights[i])
+		e.Labels[0] = batch.Ignore // see rows
+		examples = append(examples, e)
+	}
+	b, err := batch.Share(n.model.Layout(), examples)
+	if err != nil {
+		r.fail(fmt.Errorf("%s: %w", metaFile, err))
+	}
+	return b
+}
+
 // alone is pack for one sample.
 func (r *run) alone(n *network, s *sample, weight float64) *batch.Batch {
 	return r.pack(n, []*sample{s}, []float64{weight})

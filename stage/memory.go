@@ -127,7 +127,8 @@ func needsOf(b *base.Base, s Settings, l lengths) (Needs, error) {
 	// Weights, gradients, two moments and the best weights; a checkpoint holds
 	// all but the gradients once more.
 	n.Adapter = float * 9 * params
-	rank, examples := int64(max(s.Rank, s.VisionRank)), n.Tokens/l.shortest+1
+	// Examples that share most of their tokens may all be in one pass.
+	rank, examples := int64(max(s.Rank, s.VisionRank)), max(n.Tokens/l.shortest+1, s.Batch*s.Accumulation)
 	floats := decoder(b.Config, rank)*int64(n.Tokens) + int64(rowsPerExample*examples*b.Config.Text.Vocab)
 	if !frozen(s.Targets) {
 		floats += tower(b.Config, rank) * int64(min(n.Tokens, examples*l.cells))

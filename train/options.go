@@ -31,7 +31,7 @@ const (
 type Options struct {
 	Steps         int              // optimizer steps, 1000
 	BatchExamples int              // examples per step, 16
-	PassTokens    int              // tokens per forward pass, 4096; a longer example has a pass of its own
+	PassTokens    int              // tokens per forward pass, shared ones counted once, 4096; a longer example has a pass of its own
 	Rate          float64          // peak learning rate, 1e-4
 	Warmup        int              // steps of linear warm-up, 3 % of Steps; negative for none
 	Shape         Shape            // of the rate after the warm-up, Cosine
@@ -112,12 +112,17 @@ func (o Options) settings(examples int) map[string]string {
 		"min_gain":       float(o.MinGain),
 		"seed":           strconv.FormatUint(o.Seed, 10),
 		"examples":       strconv.Itoa(examples),
+		"packing":        packing,
 	}
 	for name, value := range o.Settings {
 		all[callerPrefix+name] = value
 	}
 	return all
 }
+
+// packing names how the examples of a pass are laid out. It is a setting,
+// because another layout sums in another order.
+const packing = "forest"
 
 // callerPrefix keeps the names of Options.Settings apart from ours.
 const callerPrefix = "run."

@@ -35,7 +35,9 @@ type Network interface {
 }
 
 // Examples is what to learn from. Equal numbers must give equal examples for
-// as long as a run and its continuations last.
+// as long as a run and its continuations last. Whether two examples of a step
+// have the same image, by pointer, must not change either: it decides what the
+// step computes once, and with it the order of its sums.
 type Examples interface {
 	// Len returns the number of examples.
 	Len() int
@@ -49,8 +51,8 @@ type Step struct {
 	Loss       float64       // what was minimised, in nats
 	GradNorm   float64       // before clipping
 	Rate       float64       // learning rate
-	Tokens     int           // tokens that the network saw
-	Supervised int           // of these, tokens with a label
+	Tokens     int           // tokens that the network computed; those that examples share once for each pass
+	Supervised int           // tokens with a label, of each example
 	Duration   time.Duration // fetching the examples included, checkpoints not
 	// Skipped says why the step changed nothing: what was not finite, and in
 	// which examples. It is empty for a step that was taken.

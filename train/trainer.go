@@ -242,7 +242,7 @@ func (r *run) train() (Step, error) {
 	s.Supervised = w.supervised()
 	for rest := w; len(rest.index) > 0; {
 		var pass *window
-		pass, rest = rest.cut(r.options.PassTokens)
+		pass, rest = rest.cut(r.Layout, r.options.PassTokens)
 		if err := r.pass(pass, &s); err != nil {
 			return s, err
 		}
@@ -253,7 +253,7 @@ func (r *run) train() (Step, error) {
 // pass adds the loss and the gradient of one pass to those of the step. Once a
 // loss was not finite it does nothing but count tokens.
 func (r *run) pass(w *window, s *Step) error {
-	b, err := batch.Pack(r.Layout, w.examples)
+	b, err := batch.Share(r.Layout, w.examples)
 	if err != nil {
 		return fmt.Errorf("examples %v: %w", w.index, err)
 	}

@@ -74,6 +74,25 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// TestShared checks that what the examples of a step have in common is computed
+// once, and that this does not change the step, but for rounding.
+func TestShared(t *testing.T) {
+	var steps [2][]train.Step
+	for i, tokens := range []int{1, 1000} { // one example a pass, all
+		r := trainer(t, 1)
+		r.Examples, r.Options.PassTokens = examples(1), tokens
+		steps[i] = finish(t, r)
+	}
+	for i, got := range steps[1] {
+		apart := steps[0][i]
+		if got.Tokens != 3 || apart.Tokens != 4*3 || got.Supervised != apart.Supervised {
+			t.Errorf("step %d: got %+v, want 3 tokens for the 12 of %+v", i, got, apart)
+		}
+		near(t, "loss", got.Loss, apart.Loss, 1e-5)
+		near(t, "gradient norm", got.GradNorm, apart.GradNorm, 1e-4)
+	}
+}
+
 // TestAccumulation checks that a step does not depend on the passes it is cut
 // into, for either rule, but for rounding.
 func TestAccumulation(t *testing.T) {
@@ -250,7 +269,7 @@ func TestRunRefuses(t *testing.T) {
 		{"source fails", broken{}, nil, "step 0: example 0: shard gone"},
 		{"nothing supervised", broken{batch.Example{Tokens: tokens}}, nil, "step 0: example 0: no supervised token"},
 		{"negative weight", broken{batch.Example{Tokens: tokens, Labels: []int32{batch.Ignore, 2}, Weight: -1}}, nil, "step 0: example 0: weight -1, want a positive number"},
-		{"not packable", broken{batch.Example{Tokens: []int32{1, 1000}, Labels: []int32{batch.Ignore, 1000}}}, nil, "step 0: examples [0 0 0 0]: "},
+		{"not packable", broken{batch.Example{Tokens: []int32{1, 1000}, Labels: []int32{batch.Ignore, 1000}}}, nil, "step 0: examples [0]: example 0: token 1: "},
 		{"no steps", examples(1), func(o *train.Options) { o.Steps = -1 }, "steps: -1, want at least 1"},
 		{"no batch", examples(1), func(o *train.Options) { o.BatchExamples = -1 }, "examples per step: -1, want at least 1"},
 		{"no tokens", examples(1), func(o *train.Options) { o.PassTokens = -1 }, "tokens per pass: -1, want at least 1"},

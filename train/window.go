@@ -72,9 +72,10 @@ func (w *window) supervised() int {
 }
 
 // cut returns the examples that go into the next pass, as many as have together
-// at most the given number of tokens but at least one, and the rest.
-func (w *window) cut(tokens int) (pass, rest *window) {
-	n := batch.Take(w.examples, tokens)
+// at most the given number of tokens but at least one, and the rest. Tokens
+// that examples share count once, as the pass computes them once.
+func (w *window) cut(l batch.Layout, tokens int) (pass, rest *window) {
+	n := batch.TakeShared(l, w.examples, tokens)
 	return &window{w.index[:n], w.examples[:n], w.labels[:n]}, &window{w.index[n:], w.examples[n:], w.labels[n:]}
 }
 

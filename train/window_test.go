@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"mole/batch"
@@ -90,14 +91,17 @@ func TestNormalise(t *testing.T) {
 }
 
 func TestCut(t *testing.T) {
-	w := windowOf(make([]float32, 5), []int{3, 1, 9, 1, 1}) // 4, 2, 10, 2 and 2 tokens
+	w := windowOf(make([]float32, 6), []int{3, 1, 9, 1, 1, 1}) // 4, 2, 10, 2, 2 and 2 tokens
+	for i, e := range w.examples {
+		e.Tokens[0] = int32(min(i, 4)) // the last two are equal
+	}
 	var got [][]int
 	for len(w.index) > 0 {
 		var pass *window
-		pass, w = w.cut(6)
+		pass, w = w.cut(batch.Layout{ImageToken: 1000, VideoToken: 1001, Merge: 2}, 6)
 		got = append(got, pass.index)
 	}
-	if s, want := fmt.Sprint(got), "[[10 11] [12] [13 14]]"; s != want {
+	if s, want := fmt.Sprint(got), "[[10 11] [12] [13 14 15]]"; s != want {
 		t.Errorf("got %v, want %v", s, want)
 	}
 }
@@ -138,6 +142,17 @@ func TestDifference(t *testing.T) {
 				t.Errorf("digests equal: %v", equal)
 			}
 		})
+	}
+}
+
+// TestPacking checks that a checkpoint of a run that packed otherwise, or did
+// not say how, is refused.
+func TestPacking(t *testing.T) {
+	is := Options{}.settings(1)
+	was := Options{}.settings(1)
+	delete(was, "packing")
+	if got, want := fmt.Sprint(difference(was, is)), `packing was not set, is "forest"`; !strings.HasSuffix(got, want) {
+		t.Errorf("got %q, want %q at its end", got, want)
 	}
 }
 

@@ -2,7 +2,6 @@ package qwen3vl
 
 import (
 	"fmt"
-	"math"
 
 	"mole/batch"
 	"mole/device"
@@ -11,24 +10,29 @@ import (
 
 // inputs is a run of rows of a batch on the device.
 type inputs struct {
-	ids       tensor.Tensor // [T] I32, −1 where a visual feature stands
-	cos, sin  tensor.Tensor // [T, D/2]
-	visual    tensor.Tensor // [n] I32, rows that take features; none without images
-	features  tensor.Tensor // [n] I32, the features that they take
-	attention device.Attention
+	ids      tensor.Tensor // [T] I32, −1 where a visual feature stands
+	cos, sin tensor.Tensor // [T, D/2]
+	visual   tensor.Tensor // [n] I32, rows that take features; none without images
+	features tensor.Tensor // [n] I32, the features that they take
+	every    queries       // of the layers but the last
+	last     queries       // of the last layer
 }
 
-// inputs copies b to the device.
-func (n *Net) inputs(b *batch.Batch) *inputs {
+// inputs copies b to the device, with the rows that the last layer computes;
+// nil stands for all.
+func (n *Net) inputs(b *batch.Batch, asked []int32) *inputs {
 	in := n.rowInputs(b, 0, len(b.Tokens))
-	in.attention.Segments = segments(b)
+	in.every.attention.Segments = segments(b)
+	in.last = in.every
+	if asked != nil {
+		in.last = n.askedQueries(b, asked)
+	}
 	return in
 }
 
 // rowInputs copies rows lo to hi of b; attention segments are left out.
 func (n *Net) rowInputs(b *batch.Batch, lo, hi int) *inputs {
-	t := &n.config.Text
-	in := &inputs{attention: device.Attention{Scale: float32(1 / math.Sqrt(float64(t.HeadDim)))}}
+	in := &inputs{}
 	ids := append([]int32(nil), b.Tokens[lo:hi]...)
 	var rows, features []int32
 	for _, v := range b.Visual {
@@ -41,8 +45,8 @@ func (n *Net) rowInputs(b *batch.Batch, lo, hi int) *inputs {
 	if len(rows) > 0 {
 		in.visual, in.features = n.ints(rows), n.ints(features)
 	}
-	cos, sin := textAngles(t, b.Pos[lo:hi])
-	in.cos, in.sin = n.floats(cos, hi-lo, t.HeadDim/2), n.floats(sin, hi-lo, t.HeadDim/2)
+	in.every = n.turned(b.Pos[lo:hi])
+	in.cos, in.sin = in.every.cos, in.every.sin
 	return in
 }
 
@@ -53,10 +57,24 @@ func segments(b *batch.Batch) []device.Segment {
 	for i, s := range b.Segments {
 		out[i] = device.Segment{Start: s.Start, End: b.End(i), Key: s.Start, Causal: true}
 		for _, up := range b.Ancestors(i) {
-			out[i].Past = append(out[i].Past, device.Span{Start: b.Segments[up].Start, End: b.End(int(up))})
+			out[i].Past = extend(out[i].Past, device.Span{Start: b.Segments[up].Start, End: b.End(int(up))})
 		}
 	}
 	return out
+}
+
+// extend appends s, which may be empty, to past, as one span with the last
+// where it follows that at once.
+func extend(past []device.Span, s device.Span) []device.Span {
+	last := len(past) - 1
+	switch {
+	case s.Start == s.End:
+	case last >= 0 && past[last].End == s.Start:
+		past[last].End = s.End
+	default:
+		past = append(past, s)
+	}
+	return past
 }
 
 func (n *Net) ints(v []int32) tensor.Tensor {
@@ -71,17 +89,18 @@ func (n *Net) floats(v []float32, extents ...int) tensor.Tensor {
 	return t
 }
 
-// layerTape is what the gradient of a decoder layer needs.
+// layerTape is what the gradient of a decoder layer needs. R is the number of
+// its queries: T, but in the last layer.
 type layerTape struct {
 	x, rstd1         tensor.Tensor // input [T, C] and its 1/rms
 	q, k, v          linearTape
-	q0, k0           tensor.Tensor // before norm and rotation [T, heads·D]
-	qRstd, kRstd     tensor.Tensor // [T·heads]
-	qr, kr, vr       tensor.Tensor // what attention read [T, heads, D]
-	y, lse           tensor.Tensor // what it gave [T, H, D], [T, H]
+	q0, k0           tensor.Tensor // before norm and rotation [R, H·D], [T, K·D]
+	qRstd, kRstd     tensor.Tensor // [R·H], [T·K]
+	qr, kr, vr       tensor.Tensor // what attention read [R, H, D], [T, K, D]
+	y, lse           tensor.Tensor // what it gave [R, H, D], [R, H]
 	o                linearTape
-	mid, rstd2       tensor.Tensor // after attention [T, C]
-	gate, up         tensor.Tensor // [T, F]
+	mid, rstd2       tensor.Tensor // after attention [R, C]
+	gate, up         tensor.Tensor // [R, F]
 	gateT, upT, down linearTape
 }
 
@@ -102,8 +121,12 @@ func (n *Net) decoderForward(p *pass, keep bool) {
 	x := n.embedRows(p)
 	dst := n.arena.Alloc(tensor.F32, x.Shape)
 	for i := range n.layers {
+		q := &p.in.every
+		if i == len(n.layers)-1 {
+			q, dst = &p.in.last, dst.Rows(0, p.in.last.cos.Shape[0])
+		}
 		mark := n.arena.Mark()
-		tape := n.layerForward(&n.layers[i], x, dst, p.in, n.freshKeys(x.Shape[0]))
+		tape := n.layerForward(&n.layers[i], x, dst, p.in, q, n.freshKeys(x.Shape[0]))
 		if keep {
 			p.text = append(p.text, tape)
 		} else {
@@ -112,7 +135,7 @@ func (n *Net) decoderForward(p *pass, keep bool) {
 		n.addDeep(p, i, dst)
 		n.trace(fmt.Sprintf("text.layers.%d", i), dst)
 		x, dst = dst, x
-		if keep {
+		if keep && i < len(n.layers)-1 {
 			dst = n.arena.Alloc(tensor.F32, x.Shape)
 		}
 	}
@@ -160,18 +183,18 @@ func (n *Net) visualGrad(p *pass, dx tensor.Tensor) tensor.Tensor {
 	return d
 }
 
-// layerForward sets dst to the output of l on x, both [T, C] (specification
-// qwen3-vl, 4.2).
-func (n *Net) layerForward(l *textLayer, x, dst tensor.Tensor, in *inputs, kv keys) layerTape {
+// layerForward sets dst [R, C] to the output of l on x [T, C] at the rows of q
+// (specification qwen3-vl, 4.2).
+func (n *Net) layerForward(l *textLayer, x, dst tensor.Tensor, in *inputs, q *queries, kv keys) layerTape {
 	c := &n.config.Text
-	rows := x.Shape[0]
-	t := layerTape{x: x, rstd1: n.arena.F32(rows), mid: n.arena.F32(rows, c.Hidden), rstd2: n.arena.F32(rows)}
+	all, rows := x.Shape[0], dst.Shape[0]
+	t := layerTape{x: x, rstd1: n.arena.F32(all), mid: n.arena.F32(rows, c.Hidden), rstd2: n.arena.F32(rows)}
 
-	a := n.arena.F32(rows, c.Hidden)
+	a := n.arena.F32(all, c.Hidden)
 	n.dev.RMSNorm(a, t.rstd1, x, l.inputNorm.w, c.Eps)
-	n.attend(l, a, in, kv, &t)
+	n.attend(l, a, in, q, kv, &t)
 	t.o = n.linear(l.o, t.y.Reshape(tensor.Shape{rows, c.Heads * c.HeadDim}), t.mid)
-	n.dev.Add(t.mid, t.mid, x)
+	n.dev.Add(t.mid, t.mid, n.pick(x, q))
 
 	b := n.arena.F32(rows, c.Hidden)
 	n.dev.RMSNorm(b, t.rstd2, t.mid, l.postNorm.w, c.Eps)
@@ -185,21 +208,22 @@ func (n *Net) layerForward(l *textLayer, x, dst tensor.Tensor, in *inputs, kv ke
 	return t
 }
 
-// attend sets t.y to the attention of l on the normed input a.
-func (n *Net) attend(l *textLayer, a tensor.Tensor, in *inputs, kv keys, t *layerTape) {
+// attend sets t.y to the attention of l, at the rows of q, on the normed input
+// a.
+func (n *Net) attend(l *textLayer, a tensor.Tensor, in *inputs, q *queries, kv keys, t *layerTape) {
 	c := &n.config.Text
-	rows := a.Shape[0]
-	t.q0, t.k0 = n.arena.F32(rows, c.Heads*c.HeadDim), n.arena.F32(rows, c.KVHeads*c.HeadDim)
-	t.q = n.linear(l.q, a, t.q0)
+	rows := q.cos.Shape[0]
+	t.q0, t.k0 = n.arena.F32(rows, c.Heads*c.HeadDim), n.arena.F32(a.Shape[0], c.KVHeads*c.HeadDim)
+	t.q = n.linear(l.q, n.pick(a, q), t.q0)
 	t.k = n.linear(l.k, a, t.k0)
 	t.v = n.linear(l.v, a, kv.v.Reshape(t.k0.Shape))
 	t.qr, t.kr, t.vr = n.arena.F32(rows, c.Heads, c.HeadDim), kv.k, kv.v
 	t.qRstd = n.headNorm(t.qr, t.q0, l.qNorm.w)
 	t.kRstd = n.headNorm(t.kr, t.k0, l.kNorm.w)
-	n.dev.RoPE(t.qr, in.cos, in.sin, 1)
+	n.dev.RoPE(t.qr, q.cos, q.sin, 1)
 	n.dev.RoPE(t.kr, in.cos, in.sin, 1)
 	t.y, t.lse = n.arena.Alloc(tensor.F32, t.qr.Shape), n.arena.F32(rows, c.Heads)
-	n.dev.Attention(t.y, t.lse, t.qr, kv.allK, kv.allV, in.attention)
+	n.dev.Attention(t.y, t.lse, t.qr, kv.allK, kv.allV, q.attention)
 }
 
 // headNorm sets dst [T, heads, D] to x [T, heads·D] with each head normed, and

@@ -15,7 +15,7 @@ type headTape struct {
 	loss    tensor.Tensor // [R]
 }
 
-// headForward computes the logits of some rows of x [T, C] only: the
+// headForward computes the logits of some rows of x [any, C] only: the
 // vocabulary product is the most expensive of all.
 func (n *Net) headForward(x tensor.Tensor, rows []int32) headTape {
 	c := n.config.Text
@@ -37,13 +37,13 @@ func (n *Net) lossForward(p *pass, labels []batch.Label) {
 	for i, l := range labels {
 		rows[i], targets[i], weights[i] = l.Row, l.Target, l.Weight
 	}
-	h := n.headForward(p.out, rows)
+	h := n.headForward(p.out, p.at(rows))
 	h.loss = n.arena.F32(len(labels))
 	n.dev.CrossEntropy(h.loss, h.logits, h.logits, n.ints(targets), n.floats(weights, len(weights)))
 	p.labels = h
 }
 
-// lossBackward returns the gradient [T, C] of the last layer's output.
+// lossBackward returns the gradient [R, C] of the last layer's output.
 func (n *Net) lossBackward(p *pass) tensor.Tensor {
 	h := &p.labels
 	dx := n.arena.Alloc(tensor.F32, p.out.Shape)

@@ -201,7 +201,8 @@ type pass struct {
 	in     *inputs
 	vision *tower // nil without images
 	text   []layerTape
-	out    tensor.Tensor // [T, C], after the last layer
+	asked  []int32       // rows of the batch that out has, ascending; nil for all
+	out    tensor.Tensor // [R, C], after the last layer
 	labels headTape
 }
 
@@ -211,7 +212,11 @@ func (n *Net) Forward(b *batch.Batch) ([]float32, error) {
 	if len(b.Labels) == 0 {
 		return nil, fmt.Errorf("batch of %d tokens has no labels", len(b.Tokens))
 	}
-	p, err := n.run(b, true)
+	rows := make([]int32, len(b.Labels))
+	for i, l := range b.Labels {
+		rows[i] = l.Row
+	}
+	p, err := n.run(b, rows, true)
 	if err != nil {
 		return nil, err
 	}
@@ -258,7 +263,12 @@ func (n *Net) Logits(b *batch.Batch, rows []int32) ([]float32, error) {
 // Outputs runs b and returns what the network says at some rows; nil stands
 // for all of them.
 func (n *Net) Outputs(b *batch.Batch, rows []int32) (Outputs, error) {
-	p, err := n.run(b, false)
+	for _, r := range rows {
+		if r < 0 || int(r) >= len(b.Tokens) {
+			return Outputs{}, fmt.Errorf("row %d of a batch of %d tokens", r, len(b.Tokens))
+		}
+	}
+	p, err := n.run(b, rows, false)
 	if err != nil {
 		return Outputs{}, err
 	}
@@ -267,12 +277,7 @@ func (n *Net) Outputs(b *batch.Batch, rows []int32) (Outputs, error) {
 			rows = append(rows, int32(i))
 		}
 	}
-	for _, r := range rows {
-		if r < 0 || int(r) >= len(b.Tokens) {
-			return Outputs{}, fmt.Errorf("row %d of a batch of %d tokens", r, len(b.Tokens))
-		}
-	}
-	h := n.headForward(p.out, rows)
+	h := n.headForward(p.out, p.at(rows))
 	var o Outputs
 	if o.Hidden, err = n.readFloats(h.normed.x); err == nil {
 		o.Logits, err = n.readFloats(h.logits)
@@ -280,19 +285,19 @@ func (n *Net) Outputs(b *batch.Batch, rows []int32) (Outputs, error) {
 	return o, err
 }
 
-// run is a forward pass up to the last layer. With keep, the pass holds what
-// Backward needs.
-func (n *Net) run(b *batch.Batch, keep bool) (*pass, error) {
+// run is a forward pass up to the last layer, which it computes at the given
+// rows; nil stands for all. With keep, the pass holds what Backward needs.
+func (n *Net) run(b *batch.Batch, rows []int32, keep bool) (*pass, error) {
 	if err := n.check(b); err != nil {
 		return nil, err
 	}
 	n.arena.Reset()
 	n.pass = nil
-	p := &pass{}
+	p := &pass{asked: n.asked(b, rows)}
 	if len(b.Images) > 0 {
 		p.vision = n.see(b.Images, keep && n.towerAdapted())
 	}
-	p.in = n.inputs(b)
+	p.in = n.inputs(b, p.asked)
 	n.decoderForward(p, keep)
 	return p, nil
 }

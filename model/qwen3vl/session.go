@@ -96,12 +96,12 @@ func (s *Session) extend(b *batch.Batch, lo, hi int) ([]float32, error) {
 	if past > 0 {
 		segment.Past = []device.Span{{End: past}}
 	}
-	p.in.attention.Segments = []device.Segment{segment}
+	p.in.every.attention.Segments = []device.Segment{segment}
 	x := n.embedRows(p)
 	dst := n.arena.Alloc(tensor.F32, x.Shape)
 	for i := range n.layers {
 		inner := n.arena.Mark()
-		n.layerForward(&n.layers[i], x, dst, p.in, s.cache[i].behind(s.filled, int(rows)))
+		n.layerForward(&n.layers[i], x, dst, p.in, &p.in.every, s.cache[i].behind(s.filled, int(rows)))
 		n.arena.Release(inner)
 		n.addDeep(p, i, dst)
 		x, dst = dst, x
