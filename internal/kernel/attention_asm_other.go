@@ -6,20 +6,20 @@ package kernel
 
 // attendSoftmaxOn is never called: there is no vector tier.
 func attendSoftmaxOn(t Tier, _ *float32, _ uintptr, _ uintptr, _ *int32, _ *float32, _ float32) {
-	panic(t.String())
+	t.demand()
 }
 
 // attendGradOn is never called: there is no vector tier.
 func attendGradOn(t Tier, _ *float32, _ uintptr, _ uintptr, _ *int32, _ *float32, _ *float32, _ *float32, _ float32) {
-	panic(t.String())
+	t.demand()
 }
 
 // attendScaleOn is never called: there is no vector tier.
 func attendScaleOn(t Tier, _ *float32, _ uintptr, _ *float32) {
-	panic(t.String())
+	t.demand()
 }
 
 // attendDotOn is never called: there is no vector tier.
 func attendDotOn(t Tier, _ *float32, _ *float32, _ uintptr, _ *float32) {
-	panic(t.String())
+	t.demand()
 }

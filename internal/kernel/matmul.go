@@ -61,7 +61,7 @@ var bestTier = Best()
 func (t Tier) MatMul(m *MatMul, s *Scratch) {
 	m.check()
 	if t > bestTier {
-		panic(fmt.Sprintf("matmul: %v", t.Supported()))
+		t.demand()
 	}
 	mmRun(t, m, s)
 }

@@ -411,7 +411,7 @@ func TestMatMulPanics(t *testing.T) {
 		{"stride of B", func(m *MatMul) { m.LDB = 2 }, Generic, "matmul: B stored as [4, 3] with row stride 2 does not fit into 12 elements"},
 		{"short C", func(m *MatMul) { m.C = nil }, Generic, "matmul: C stored as [2, 3] with row stride 3 does not fit into 0 elements"},
 		{"short bias", func(m *MatMul) { m.Bias = m.Bias[:2] }, Generic, "matmul: bias has 2 elements, want 3"},
-		{"no tier", func(*MatMul) {}, 9, "matmul: Tier(9) is not a tier"},
+		{"no tier", func(*MatMul) {}, 9, "kernel: Tier(9) is not a tier"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -52,6 +52,13 @@ var tierNeeds = [...][]string{
 	AVX512: {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"},
 }
 
+// demand panics unless t can run here: the caller has not asked [Tier.Supported].
+func (t Tier) demand() {
+	if err := t.Supported(); err != nil {
+		panic(fmt.Sprintf("kernel: %v", err))
+	}
+}
+
 // Supported returns nil if this build on this processor can run t, or else
 // what is missing.
 func (t Tier) Supported() error {

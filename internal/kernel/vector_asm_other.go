@@ -6,115 +6,115 @@ package kernel
 
 // swiGLUOn is never called: there is no vector tier.
 func swiGLUOn(t Tier, _ *float32, _ *float32, _ *float32, _ uintptr) {
-	panic(t.String())
+	t.demand()
 }
 
 // swiGLUGradOn is never called: there is no vector tier.
 func swiGLUGradOn(t Tier, _ *float32, _ *float32, _ *float32, _ *float32, _ *float32, _ uintptr) {
-	panic(t.String())
+	t.demand()
 }
 
 // geluTanhOn is never called: there is no vector tier.
 func geluTanhOn(t Tier, _ *float32, _ *float32, _ uintptr) {
-	panic(t.String())
+	t.demand()
 }
 
 // geluTanhGradOn is never called: there is no vector tier.
 func geluTanhGradOn(t Tier, _ *float32, _ *float32, _ *float32, _ uintptr) {
-	panic(t.String())
+	t.demand()
 }
 
 // geluErfOn is never called: there is no vector tier.
 func geluErfOn(t Tier, _ *float32, _ *float32, _ uintptr) {
-	panic(t.String())
+	t.demand()
 }
 
 // geluErfGradOn is never called: there is no vector tier.
 func geluErfGradOn(t Tier, _ *float32, _ *float32, _ *float32, _ uintptr) {
-	panic(t.String())
+	t.demand()
 }
 
 // sumSquaresOn is never called: there is no vector tier.
 func sumSquaresOn(t Tier, _ *float32, _ *float32, _ uintptr) {
-	panic(t.String())
+	t.demand()
 }
 
 // sumPlainOn is never called: there is no vector tier.
 func sumPlainOn(t Tier, _ *float32, _ *float32, _ uintptr) {
-	panic(t.String())
+	t.demand()
 }
 
 // sumDeviationsOn is never called: there is no vector tier.
 func sumDeviationsOn(t Tier, _ *float32, _ *float32, _ uintptr, _ float32) {
-	panic(t.String())
+	t.demand()
 }
 
 // rmsNormOn is never called: there is no vector tier.
 func rmsNormOn(t Tier, _ *float32, _ *float32, _ *float32, _ uintptr, _ float32) {
-	panic(t.String())
+	t.demand()
 }
 
 // rmsNormSumOn is never called: there is no vector tier.
 func rmsNormSumOn(t Tier, _ *float32, _ *float32, _ *float32, _ *float32, _ uintptr) {
-	panic(t.String())
+	t.demand()
 }
 
 // rmsNormGradOn is never called: there is no vector tier.
 func rmsNormGradOn(t Tier, _ *float32, _ *float32, _ *float32, _ *float32, _ uintptr, _ float32, _ float32) {
-	panic(t.String())
+	t.demand()
 }
 
 // rmsNormGradAddOn is never called: there is no vector tier.
 func rmsNormGradAddOn(t Tier, _ *float32, _ *float32, _ *float32, _ *float32, _ uintptr, _ float32, _ float32, _ float32) {
-	panic(t.String())
+	t.demand()
 }
 
 // layerNormOn is never called: there is no vector tier.
 func layerNormOn(t Tier, _ *float32, _ *float32, _ *float32, _ *float32, _ uintptr, _ float32, _ float32) {
-	panic(t.String())
+	t.demand()
 }
 
 // layerNormSumsOn is never called: there is no vector tier.
 func layerNormSumsOn(t Tier, _ *float32, _ *float32, _ *float32, _ *float32, _ uintptr, _ float32, _ float32) {
-	panic(t.String())
+	t.demand()
 }
 
 // layerNormGradOn is never called: there is no vector tier.
 func layerNormGradOn(t Tier, _ *float32, _ *float32, _ *float32, _ *float32, _ uintptr, _ float32, _ float32, _ float32, _ float32) {
-	panic(t.String())
+	t.demand()
 }
 
 // layerNormGradAddOn is never called: there is no vector tier.
 func layerNormGradAddOn(t Tier, _ *float32, _ *float32, _ *float32, _ *float32, _ uintptr, _ float32, _ float32, _ float32, _ float32, _ float32) {
-	panic(t.String())
+	t.demand()
 }
 
 // ropeHalvesOn is never called: there is no vector tier.
 func ropeHalvesOn(t Tier, _ *float32, _ *float32, _ *float32, _ *float32, _ uintptr, _ float32) {
-	panic(t.String())
+	t.demand()
 }
 
 // addVectorsOn is never called: there is no vector tier.
 func addVectorsOn(t Tier, _ *float32, _ *float32, _ *float32, _ uintptr) {
-	panic(t.String())
+	t.demand()
 }
 
 // maxLanesOn is never called: there is no vector tier.
 func maxLanesOn(t Tier, _ *float32, _ *float32, _ uintptr) {
-	panic(t.String())
+	t.demand()
 }
 
 // sumExpOn is never called: there is no vector tier.
 func sumExpOn(t Tier, _ *float32, _ *float32, _ uintptr, _ float32) {
-	panic(t.String())
+	t.demand()
 }
 
 // scaledExpOn is never called: there is no vector tier.
 func scaledExpOn(t Tier, _ *float32, _ *float32, _ uintptr, _ float32, _ float32, _ float32) {
-	panic(t.String())
+	t.demand()
 }
 
 // adamWOn is never called: there is no vector tier.
 func adamWOn(t Tier, _ *float32, _ *float32, _ *float32, _ *float32, _ uintptr, _ float32, _ float32, _ float32, _ float32, _ float32, _ float32, _ float32, _ float32, _ float32) {
-	panic(t.String())
+	t.demand()
 }

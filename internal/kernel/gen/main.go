@@ -205,7 +205,7 @@ func (u *unit) elsewhere() string {
 	for _, name := range u.both {
 		f := u.find(name + tiers[0].name)
 		fmt.Fprintf(&b, "\n// %sOn is never called: there is no vector tier.\n", name)
-		fmt.Fprintf(&b, "%s {\n\tpanic(t.String())\n}\n", f.choiceUnused(name))
+		fmt.Fprintf(&b, "%s {\n\tt.demand()\n}\n", f.choiceUnused(name))
 	}
 	return b.String()
 }
