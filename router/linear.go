@@ -35,7 +35,7 @@ var penalties = []float64{10, 3, 1, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4
 const patience = 2
 
 // FitLinear fits the linear rung for the experts of t. Features are
-// standardised with the statistics of train. The loss is the mean negative
+// standardised with the statistics of train, half way (see even). The loss is the mean negative
 // log-likelihood plus L2/2·‖W‖² over the weights, not the biases; of a row of
 // penalties the one with the least loss on val is taken, of equals the
 // strongest. Every expert needs an example in train, and val needs one at all.
@@ -44,6 +44,7 @@ func FitLinear(t expert.Table, f Features, train, val Examples) (*LinearHead, er
 		return nil, fmt.Errorf("fit linear head: %w", err)
 	}
 	s := standardise(train)
+	f.even(s.scale)
 	r := newRegression(train, s, len(t))
 	w := make([]float64, len(t)*(len(s.mean)+1))
 	var best *LinearHead

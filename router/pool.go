@@ -46,6 +46,25 @@ func (f Features) Of(feats []float32, gridH, gridW, channels int, im *vision.Ima
 	return x
 }
 
+// even takes back half of what standardising does inside each kind of features:
+// a deviation becomes its geometric mean with the root mean square of those of
+// its kind. Divided by their own deviations, colours that hardly ever occur
+// would weigh as much as those that fill the window, and there are many of
+// them.
+func (f Features) even(scale []float64) {
+	colours := 0
+	if f == PooledColour {
+		colours = min(colourBins, len(scale))
+	}
+	at := len(scale) - colours
+	for _, kind := range [][]float64{scale[:at], scale[at:]} {
+		spread := norm(kind) / math.Sqrt(float64(len(kind)))
+		for j, v := range kind {
+			kind[j] = math.Sqrt(v * spread)
+		}
+	}
+}
+
 const (
 	poolCells  = 4   // quadrants
 	colourBins = 512 // 8 levels of red, green and blue
