@@ -15,7 +15,7 @@ type Features string
 // The sets of features.
 const (
 	Pooled       Features = "pooled"        // Pool of the vision features
-	PooledColour Features = "pooled+colour" // the same, then Colour of the picture
+	PooledColour Features = "pooled+colour" // the same, then vision.Colours of the picture before its resize
 )
 
 // ParseFeatures returns the set of that name.
@@ -41,7 +41,7 @@ func (f Features) Width(channels int) int {
 func (f Features) Of(feats []float32, gridH, gridW, channels int, im *vision.Image) []float64 {
 	x := Pool(feats, gridH, gridW, channels)
 	if f == PooledColour {
-		x = append(x, Colour(im)...)
+		x = append(x, colour(im)...)
 	}
 	return x
 }
@@ -66,8 +66,8 @@ func (f Features) even(scale []float64) {
 }
 
 const (
-	poolCells  = 4   // quadrants
-	colourBins = 512 // 8 levels of red, green and blue
+	poolCells  = 4 // quadrants
+	colourBins = vision.ColourBins
 )
 
 // Pool returns the means of vision features over the four quadrants of the
@@ -113,21 +113,19 @@ func addCells(sum []float64, cells []float32) {
 	}
 }
 
-// Colour returns the square roots of the shares of the 8×8×8 colours in a
-// picture, red slowest: 512 numbers, the sum of whose squares is 1. Screens of
-// one program share a theme, so that this alone tells many of them apart. It
-// panics if im is empty.
-func Colour(im *vision.Image) []float64 {
+// colour returns the colours of a picture as it was before a resize. It panics
+// if im is empty.
+func colour(im *vision.Image) []float64 {
 	if im == nil || len(im.RGB) == 0 {
 		panic("router: colours of an empty picture")
 	}
-	bins := make([]float64, colourBins)
-	for pixel := range slices.Chunk(im.RGB, 3) {
-		bins[int(pixel[0]>>5)<<6|int(pixel[1]>>5)<<3|int(pixel[2]>>5)]++
+	shares := im.Colours
+	if shares == nil {
+		shares = vision.Colours(im)
 	}
-	pixels := float64(len(im.RGB) / 3)
-	for i := range bins {
-		bins[i] = math.Sqrt(bins[i] / pixels)
+	out := make([]float64, len(shares))
+	for i, v := range shares {
+		out[i] = float64(v)
 	}
-	return bins
+	return out
 }

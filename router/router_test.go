@@ -37,17 +37,15 @@ func TestPool(t *testing.T) {
 }
 
 func TestColour(t *testing.T) {
-	im := &vision.Image{W: 2, H: 2, RGB: []uint8{0, 0, 0, 31, 31, 31, 255, 255, 255, 0, 32, 64}}
-	got := Colour(im)
-	want := map[int]float64{0: math.Sqrt(0.5), 511: 0.5, 1<<3 | 2: 0.5}
-	for i, v := range got {
-		if v != want[i] {
-			t.Errorf("bin %d: got %v, want %v", i, v, want[i])
-		}
-	}
+	im := &vision.Image{W: 1, H: 1, RGB: []uint8{255, 255, 255}}
 	x := PooledColour.Of([]float32{1, 2, 3}, 1, 1, 3, im)
-	if len(x) != PooledColour.Width(3) || x[0] != 1 || x[12+511] != 0.5 {
-		t.Errorf("got %d features, want %d", len(x), PooledColour.Width(3))
+	if len(x) != PooledColour.Width(3) || x[0] != 1 || x[len(x)-1] != 1 {
+		t.Errorf("got %d features, want %d, the last one 1", len(x), PooledColour.Width(3))
+	}
+	im.Colours = make([]float32, vision.ColourBins)
+	im.Colours[3] = 0.5
+	if x = PooledColour.Of([]float32{1, 2, 3}, 1, 1, 3, im); x[12+3] != 0.5 || x[len(x)-1] != 0 {
+		t.Errorf("got %v and %v, want the colours before the resize", x[12+3], x[len(x)-1])
 	}
 }
 

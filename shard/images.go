@@ -41,6 +41,10 @@ type origin struct {
 	Image string `json:"image"`
 }
 
+// coloursSuffix ends the name of the tensor with a picture's colours before the
+// resize.
+const coloursSuffix = ".colours"
+
 // sourcesKey names the metadata with the origins.
 const sourcesKey = "sources"
 
@@ -151,7 +155,7 @@ func (w *writer) decode(j imageJob) decoded {
 	d := decoded{Image: im, err: err}
 	if err == nil {
 		d.key = keyOf(im)
-		d.held = min(j.held, int64(len(im.RGB)))
+		d.held = min(j.held, int64(len(im.RGB)+4*len(im.Colours)))
 	}
 	j.b.release(j.held - d.held)
 	return d
@@ -184,7 +188,10 @@ func readPicture(fsys fs.FS, name string, o vision.Options) (_ *vision.Image, er
 	if err != nil {
 		return nil, err
 	}
-	return vision.Resize(im, w, h, o.Rule), nil
+	colours := vision.Colours(im)
+	im = vision.Resize(im, w, h, o.Rule)
+	im.Colours = colours
+	return im, nil
 }
 
 // addImage adds the picture of a path to the shard at hand, if it is new, and
@@ -202,16 +209,17 @@ func (w *writer) addImage(s *imageShard, name string, d decoded) (int64, error) 
 		}
 	}
 	t := safetensors.Tensor{DType: safetensors.U8, Shape: []int{d.H, d.W, channels}, Data: d.RGB}
-	s.entries = append(s.entries, safetensors.Entry{Name: o.Image, Tensor: t})
+	s.entries = append(s.entries, safetensors.Entry{Name: o.Image, Tensor: t},
+		safetensors.Entry{Name: o.Image + coloursSuffix, Tensor: safetensors.FromFloat32s([]int{len(d.Colours)}, d.Colours)})
 	s.sources = append(s.sources, o)
-	s.bytes += n
+	s.bytes += n + 4*int64(len(d.Colours))
 	w.stored[d.key] = place{s.number, d.H, d.W}
 	return n, nil
 }
 
 // full reports whether a picture of n bytes belongs into the next shard.
 func (s *imageShard) full(n, limit int64) bool {
-	return len(s.entries) == maxPictures || len(s.entries) > 0 && s.bytes+n > limit
+	return len(s.entries) == 2*maxPictures || len(s.entries) > 0 && s.bytes+n > limit
 }
 
 // flushImages writes the shard at hand, if it has anything, and begins the next.
@@ -223,7 +231,7 @@ func (w *writer) flushImages(s *imageShard) error {
 	if err != nil {
 		return err
 	}
-	err = w.write(shardPath(imageFolder, s.number), s.entries, map[string]string{sourcesKey: string(sources)}, len(s.entries))
+	err = w.write(shardPath(imageFolder, s.number), s.entries, map[string]string{sourcesKey: string(sources)}, len(s.entries)/2)
 	*s = imageShard{number: s.number + 1}
 	return err
 }

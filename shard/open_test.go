@@ -16,6 +16,7 @@ import (
 	"testing/fstest"
 
 	"mole/safetensors"
+	"mole/vision"
 )
 
 // small is the files of a small dataset, written once.
@@ -208,7 +209,8 @@ func TestHostilePictures(t *testing.T) {
 		{zeros, safetensors.I8, []int{1, 1, 3}, "want U8 [H, W, 3]"},
 		{zeros, safetensors.U8, []int{0, 1, 3}, "want U8 [H, W, 3]"},
 		{zeros, safetensors.U8, []int{3}, "want U8 [H, W, 3]"},
-		{zeros, safetensors.U8, []int{1, 1, 3}, "is not there, or not of"},
+		{zeros, safetensors.U8, []int{1, 1, 3}, "no tensor \"" + zeros + coloursSuffix},
+		{zeros + coloursSuffix, safetensors.F32, []int{0}, "is not there, or not of"},
 	} {
 		n := 1
 		for _, e := range tt.shape {
@@ -227,8 +229,8 @@ func TestHostilePictures(t *testing.T) {
 
 func TestHostileMeta(t *testing.T) {
 	for _, tt := range []struct{ old, new, want string }{
-		{`"version": 1`, `"version": 2`, "version 2, want 1: preprocess the dataset again"},
-		{`"version": 1,`, `"version": 1, "y": 1,`, "unknown field"},
+		{`"version": 2`, `"version": 1`, "version 1, want 2: preprocess the dataset again"},
+		{`"version": 2,`, `"version": 2, "y": 1,`, "unknown field"},
 		{`"bytes_total": `, `"bytes_total": 1`, "the sum of files"},
 		{`"path": "val/00000`, `"path": "val/00001`, "or not the next one"},
 		{`"path": "val/00000`, `"path": "wal/00000`, "split val: 2 samples, but files hold 0"},
@@ -284,4 +286,32 @@ func FuzzShards(f *testing.F) {
 		_, _ = parsePictures(file)      // likewise
 		_, _ = parseIndex(file, 10, 32) // likewise
 	})
+}
+
+// TestHostileColours puts colours of a wrong kind beside a picture.
+func TestHostileColours(t *testing.T) {
+	for _, tt := range []struct {
+		t     safetensors.DType
+		shape []int
+	}{
+		{safetensors.U8, []int{vision.ColourBins}},
+		{safetensors.F32, []int{vision.ColourBins - 1}},
+		{safetensors.F32, []int{1, vision.ColourBins}},
+	} {
+		size := map[safetensors.DType]int{safetensors.U8: 1, safetensors.F32: 4}[tt.t]
+		for _, n := range tt.shape {
+			size *= n
+		}
+		var file bytes.Buffer
+		err := safetensors.Write(&file, []safetensors.Entry{
+			{Name: zeros, Tensor: safetensors.Tensor{DType: safetensors.U8, Shape: []int{1, 1, 3}, Data: make([]byte, 3)}},
+			{Name: zeros + coloursSuffix, Tensor: safetensors.Tensor{DType: tt.t, Shape: tt.shape, Data: make([]byte, size)}},
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fsys := written(t)
+		put(t, fsys, "images/00000.safetensors", file.Bytes())
+		checkErr(t, readAll(fsys), "want F32 [4096]")
+	}
 }

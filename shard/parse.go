@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"mole/safetensors"
 	"mole/vision"
@@ -34,21 +35,45 @@ type pictures map[key]*vision.Image
 func parsePictures(f *safetensors.File) (pictures, error) {
 	out := pictures{}
 	for _, name := range f.Names() {
+		if strings.HasSuffix(name, coloursSuffix) {
+			continue // part of another
+		}
 		k, err := parseKey(name)
 		if err != nil {
 			return nil, err
 		}
-		t, err := f.Tensor(name)
-		if err != nil {
-			return nil, err
+		if out[k], err = parsePicture(f, name); err != nil {
+			return nil, fmt.Errorf("picture %s: %w", name, err)
 		}
-		s := t.Shape
-		if t.DType != safetensors.U8 || len(s) != 3 || s[2] != channels || s[0] < 1 || s[1] < 1 {
-			return nil, fmt.Errorf("picture %s: %s %v, want U8 [H, W, %d]", name, t.DType, s, channels)
-		}
-		out[k] = &vision.Image{H: s[0], W: s[1], RGB: t.Data}
 	}
 	return out, nil
+}
+
+// parsePicture checks and returns one picture.
+func parsePicture(f *safetensors.File, name string) (im *vision.Image, err error) {
+	t, err := f.Tensor(name)
+	if err != nil {
+		return nil, err
+	}
+	s := t.Shape
+	if t.DType != safetensors.U8 || len(s) != 3 || s[2] != channels || s[0] < 1 || s[1] < 1 {
+		return nil, fmt.Errorf("%s %v, want U8 [H, W, %d]", t.DType, s, channels)
+	}
+	im = &vision.Image{H: s[0], W: s[1], RGB: t.Data}
+	im.Colours, err = parseColours(f, name)
+	return im, err
+}
+
+// parseColours checks and returns the colours of a picture before the resize.
+func parseColours(f *safetensors.File, picture string) ([]float32, error) {
+	t, err := f.Tensor(picture + coloursSuffix)
+	if err != nil {
+		return nil, err
+	}
+	if t.DType != safetensors.F32 || len(t.Shape) != 1 || t.Shape[0] != vision.ColourBins {
+		return nil, fmt.Errorf("colours: %s %v, want F32 [%d]", t.DType, t.Shape, vision.ColourBins)
+	}
+	return t.Float32s()
 }
 
 // samples is the content of a shard of samples. It aliases the file's memory.

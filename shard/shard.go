@@ -28,7 +28,7 @@ import (
 )
 
 // Version is the version of the layout of a folder.
-const Version = 1
+const Version = 2
 
 // Names in a folder.
 const (

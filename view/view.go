@@ -85,7 +85,7 @@ func New(o Options) (*View, error) {
 }
 
 // Look decodes a picture, resizes it, and cuts it into patches. The picture
-// returned is the resized one.
+// returned is the resized one, with the colours of the other.
 func (v *View) Look(file []byte) (*vision.Image, *vision.Patches, error) {
 	im, err := vision.Decode(file, vision.Decoding{})
 	if err != nil {
@@ -95,7 +95,9 @@ func (v *View) Look(file []byte) (*vision.Image, *vision.Patches, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	colours := vision.Colours(im)
 	im = vision.Resize(im, w, h, v.Vision.Rule)
+	im.Colours = colours
 	p, err := vision.Patchify(im, v.Vision)
 	return im, p, err
 }

@@ -21,6 +21,9 @@ const channels = 3
 type Image struct {
 	W, H int
 	RGB  []uint8 // [H, W, 3]
+	// Colours are those of the picture that this one was resized from, as
+	// Colours returns them; nil if nobody looked.
+	Colours []float32
 }
 
 // newImage returns a black image.

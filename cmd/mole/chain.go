@@ -9,12 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/lmittmann/tint"
 
 	"mole/base"
 	"mole/config"
-	"mole/dataset"
 	"mole/device/cpu"
 	"mole/stage"
 	"mole/store/file"
@@ -110,6 +110,10 @@ func (c *chain) view(ctx context.Context) (*view.View, error) {
 		if name == "" {
 			name = c.config.Adapters.Models.BaseVLM
 		}
+		if _, err := os.Stat(name); name != base.Tiny && c.flags.BaseModel == "" && errors.Is(err, os.ErrNotExist) {
+			c.say("base model %s is not on this machine: the small one inside the program is used; --base-model FOLDER takes another", name)
+			name = base.Tiny
+		}
 		b, err := base.Open(ctx, name)
 		if err != nil {
 			return nil, err
@@ -152,15 +156,18 @@ func (c *chain) newestSet() (string, error) {
 	if err != nil {
 		return "", hintedError{fmt.Errorf("no routing set: %w", err), "mole generate makes one"}
 	}
-	var names []string
+	var newest string
+	var when time.Time
 	for _, e := range entries {
-		names = append(names, e.Name())
+		info, err := os.Stat(filepath.Join(c.datasets(), e.Name(), "metadata.json"))
+		if err == nil && info.ModTime().After(when) {
+			newest, when = e.Name(), info.ModTime()
+		}
 	}
-	name, ok := dataset.Newest(names, "routing")
-	if !ok {
+	if newest == "" {
 		return "", hintedError{fmt.Errorf("%s: no routing set", c.datasets()), "mole generate makes one"}
 	}
-	return name, nil
+	return newest, nil
 }
 
 // runName returns the name of a run of a set that has none of its own.
