@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -159,12 +160,12 @@ func TestTwoChains(t *testing.T) {
 // full is a store on a disk that has room for some more writes.
 type full struct {
 	*file.Store
-	room int
+	room atomic.Int64 // several files are stored at a time
 }
 
 // Put implements store.Store.
 func (f *full) Put(ctx context.Context, name string, r io.Reader, when store.Condition) error {
-	if f.room--; f.room < 0 {
+	if f.room.Add(-1) < 0 {
 		return &fs.PathError{Op: "write", Path: name, Err: syscall.ENOSPC}
 	}
 	return f.Store.Put(ctx, name, r, when)
@@ -176,7 +177,9 @@ func TestDiskFull(t *testing.T) {
 	w := openWorkshop(t, t.TempDir(), draw(t))
 	on := w.Store.(*file.Store)
 	for room := 0; ; room = 2*room + 3 {
-		w.Store = &full{Store: on, room: room}
+		disk := &full{Store: on}
+		disk.room.Store(int64(room))
+		w.Store = disk
 		_, err := w.chain(brief()).Run(t.Context())
 		intact(t, on)
 		if err == nil {

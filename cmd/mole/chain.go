@@ -106,15 +106,7 @@ func (c *chain) close() error {
 // view opens the base network, once, and returns how its router sees.
 func (c *chain) view(ctx context.Context) (*view.View, error) {
 	if c.base == nil {
-		name := c.flags.BaseModel
-		if name == "" {
-			name = c.config.Adapters.Models.BaseVLM
-		}
-		if _, err := os.Stat(name); name != base.Tiny && c.flags.BaseModel == "" && errors.Is(err, os.ErrNotExist) {
-			c.say("base model %s is not on this machine: the small one inside the program is used; --base-model FOLDER takes another", name)
-			name = base.Tiny
-		}
-		b, err := base.Open(ctx, name)
+		b, err := base.Open(ctx, c.baseName())
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +121,22 @@ func (c *chain) view(ctx context.Context) (*view.View, error) {
 	})
 }
 
-// open the device, once.
+// baseName returns the base network that the flag or adapters.yaml names. One
+// of adapters.yaml that is not on this machine is no reason to stop: the small
+// one inside the program takes its place, and the user is told.
+func (c *chain) baseName() string {
+	if c.flags.BaseModel != "" {
+		return c.flags.BaseModel
+	}
+	name := c.config.Adapters.Models.BaseVLM
+	if _, err := os.Stat(name); name == base.Tiny || err == nil {
+		return name
+	}
+	c.say("base model %s is not on this machine: the small one inside the program is used; --base-model FOLDER takes another", name)
+	return base.Tiny
+}
+
+// accelerator opens the device, once.
 func (c *chain) accelerator() (*cpu.Device, error) {
 	if c.device != nil {
 		return c.device, nil
