@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	"mole/safetensors"
 )
@@ -72,13 +71,7 @@ func (f *folder) clean() error {
 
 // of returns the complete shards of a folder inside f.
 func (f *folder) of(name string) []File {
-	var files []File
-	for _, file := range f.Files {
-		if strings.HasPrefix(file.Path, name+"/") && file.Path != indexFile {
-			files = append(files, file)
-		}
-	}
-	return files
+	return shardsIn(f.Files, name)
 }
 
 // drop forgets the shards of a folder inside f from number i on.

@@ -102,8 +102,13 @@ func (f File) check() error {
 
 // filesOf returns the shards in a folder, in their order.
 func (m *Meta) filesOf(folder string) []File {
+	return shardsIn(m.Files, folder)
+}
+
+// shardsIn returns the shards among files that are in a folder, in their order.
+func shardsIn(files []File, folder string) []File {
 	var out []File
-	for _, f := range m.Files {
+	for _, f := range files {
 		if strings.HasPrefix(f.Path, folder+"/") && f.Path != indexFile {
 			out = append(out, f)
 		}
