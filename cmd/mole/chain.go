@@ -146,6 +146,16 @@ func (c *chain) accelerator() (*cpu.Device, error) {
 	return d, err
 }
 
+// network returns what a stage that runs the model needs: view and device.
+func (c *chain) network(ctx context.Context) (*view.View, *cpu.Device, error) {
+	v, err := c.view(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	dev, err := c.accelerator()
+	return v, dev, err
+}
+
 // say prints a line for people and programs.
 func (c *chain) say(format string, args ...any) {
 	c.progress.end()

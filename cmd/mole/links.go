@@ -70,11 +70,7 @@ func (c *chain) preprocess(ctx context.Context, dataset string, force bool) (*st
 
 // train trains a router and prints where it is.
 func (c *chain) train(ctx context.Context, dataset string, o runOptions) (*stage.Trained, error) {
-	v, err := c.view(ctx)
-	if err != nil {
-		return nil, err
-	}
-	dev, err := c.accelerator()
+	v, dev, err := c.network(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -197,11 +197,7 @@ func (c *evalCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (err
 
 // eval runs an evaluation and prints the report.
 func (c *chain) eval(ctx context.Context, e stage.Eval) (*stage.Evaluated, error) {
-	v, err := c.view(ctx)
-	if err != nil {
-		return nil, err
-	}
-	dev, err := c.accelerator()
+	v, dev, err := c.network(ctx)
 	if err != nil {
 		return nil, err
 	}
