@@ -2,7 +2,6 @@ package cpu_test
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -10,19 +9,9 @@ import (
 
 	"mole/device"
 	"mole/device/cpu"
+	"mole/device/devicetest"
 	"mole/tensor"
 )
-
-// panicOf returns what f panics with, "" for nothing.
-func panicOf(f func()) (message string) {
-	defer func() {
-		if v := recover(); v != nil {
-			message = fmt.Sprint(v)
-		}
-	}()
-	f()
-	return ""
-}
 
 // foreign is memory of some other device.
 type foreign struct{}
@@ -71,7 +60,7 @@ func TestMisuse(t *testing.T) {
 		{"step", func() { d.AdamW(o.f32(1), o.f32(1), o.f32(1), o.f32(1), device.AdamW{}) }, "step 0, want 1 or more"},
 	}
 	for _, tt := range tests {
-		if got := panicOf(tt.call); !strings.Contains(got, tt.want) {
+		if got := devicetest.Panic(tt.call); !strings.Contains(got, tt.want) {
 			t.Errorf("%s: got panic %q, want %q in it", tt.name, got, tt.want)
 		}
 	}
@@ -109,7 +98,7 @@ func TestSegments(t *testing.T) {
 		{"past backward", past(device.Span{Start: 1}), "segment 0 is"},
 	}
 	for _, tt := range tests {
-		got := panicOf(func() { d.Attention(dst, lse, q, k, k, device.Attention{Scale: 1, Segments: tt.list}) })
+		got := devicetest.Panic(func() { d.Attention(dst, lse, q, k, k, device.Attention{Scale: 1, Segments: tt.list}) })
 		if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
 			t.Errorf("%s: got panic %q, want %q in it", tt.name, got, tt.want)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"mole/device/cpu"
+	"mole/device/devicetest"
 	"mole/internal/kernel"
 )
 
@@ -111,7 +112,7 @@ func TestClosed(t *testing.T) {
 		"alloc": func() { d.Alloc(x.DType, x.Shape) },
 		"read":  func() { d.Read(make([]byte, 24), x) },
 	} {
-		if got, want := panicOf(call), name+" on a closed device"; !strings.Contains(got, want) {
+		if got, want := devicetest.Panic(call), name+" on a closed device"; !strings.Contains(got, want) {
 			t.Errorf("got panic %q, want %q in it", got, want)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"mole/device/devicetest"
 )
 
 // counter is a task that counts how often each unit is done.
@@ -96,7 +98,7 @@ func TestPoolPanic(t *testing.T) {
 			c := newCounter(p, 100)
 			c.bad = bad
 			want := fmt.Sprintf("unit %d is bad", bad)
-			if got := panicOf(func() { p.run(c, 100, 1) }); !strings.Contains(got, want) {
+			if got := devicetest.Panic(func() { p.run(c, 100, 1) }); !strings.Contains(got, want) {
 				t.Errorf("%d workers: got panic %q, want %q in it", workers, got, want)
 			}
 			c = newCounter(p, 100)
@@ -116,20 +118,9 @@ func TestPoolBusy(t *testing.T) {
 	p := newPool(1)
 	defer p.close()
 	want := "two goroutines"
-	if got := panicOf(func() { p.run(&nested{p}, 1, 1) }); !strings.Contains(got, want) {
+	if got := devicetest.Panic(func() { p.run(&nested{p}, 1, 1) }); !strings.Contains(got, want) {
 		t.Errorf("got panic %q, want %q in it", got, want)
 	}
-}
-
-// panicOf returns what f panics with, "" for nothing.
-func panicOf(f func()) (message string) {
-	defer func() {
-		if v := recover(); v != nil {
-			message = fmt.Sprint(v)
-		}
-	}()
-	f()
-	return ""
 }
 
 func TestCut(t *testing.T) {

@@ -99,7 +99,7 @@ func checkMisuse(x *trial) {
 			operands = append(operands, t)
 			return t
 		}
-		message := panicOf(func() { m.call(x.dev, alloc) })
+		message := Panic(func() { m.call(x.dev, alloc) })
 		if message == "" {
 			x.t.Errorf("%s: no panic for %v", m.name, operands)
 		}
@@ -112,8 +112,8 @@ func checkMisuse(x *trial) {
 	}
 }
 
-// panicOf returns what f panics with, "" for nothing.
-func panicOf(f func()) (message string) {
+// Panic returns what f panics with, as text, "" for nothing.
+func Panic(f func()) (message string) {
 	defer func() {
 		if v := recover(); v != nil {
 			message = fmt.Sprint(v)
