@@ -50,6 +50,7 @@ const calibrationVersion = 1
 // were fitted on.
 type Fit struct {
 	Images          int     `json:"images"`
+	Loss            float64 `json:"loss"`     // mean negative log-likelihood with the temperature, nats
 	Rejected        int     `json:"rejected"` // unsure
 	Errors          int     `json:"errors"`   // wrong among the accepted
 	MaxError        float64 `json:"max_error"`
@@ -83,6 +84,7 @@ func Calibrate(t expert.Table, r Rung, f Features, train, val []Known, o Options
 		}
 	}
 	c.MinConfidence, c.MaxDistance, c.Fit = fitThresholds(scores, c.Distance != nil, o)
+	c.Fit.Loss = calibratedLoss(val, c.Temperature)
 	return c, nil
 }
 

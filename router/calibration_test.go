@@ -338,3 +338,13 @@ func TestCalibrateWithLittle(t *testing.T) {
 	_, err = Calibrate(table, LoRA, Pooled, nil, nil, Options{})
 	checkErr(t, "none", err, "no validation images")
 }
+
+func TestCalibratedLoss(t *testing.T) {
+	images := []Known{
+		{Evidence{Logits: []float64{0, 0}}, 1},               // log 2
+		{Evidence{Logits: []float64{2 * math.Log(3), 0}}, 0}, // log 4/3
+	}
+	if got, want := calibratedLoss(images, 2), (math.Log(2)+math.Log(4.0/3))/2; math.Abs(got-want) > 1e-12 {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

@@ -28,6 +28,10 @@ const (
 	Prototype Rung = "prototype" // the nearest class mean of the same features: PrototypeHead
 )
 
+// Auto stands for the rung with the least loss on validation data, of equals
+// the cheapest one. No bundle has it: training decides.
+const Auto Rung = "auto"
+
 // Rungs returns all rungs, in the order of their constants.
 func Rungs() []Rung { return []Rung{LoRA, Linear, Prototype} }
 

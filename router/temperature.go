@@ -77,3 +77,14 @@ func totalSlope(slopes []slope, beta float64) float64 {
 	}
 	return total
 }
+
+// calibratedLoss returns the mean negative log-likelihood, in nats, of images, at
+// least one, with a temperature.
+func calibratedLoss(images []Known, temperature float64) float64 {
+	sum := 0.0
+	for _, k := range images {
+		probs := Softmax(make([]float64, len(k.Logits)), k.Logits, temperature)
+		sum -= math.Log(math.Max(probs[k.Class], math.SmallestNonzeroFloat64))
+	}
+	return sum / float64(len(images))
+}

@@ -183,7 +183,13 @@ func TestChain(t *testing.T) {
 	if m := results["preprocess"].(*stage.Preprocessed).Meta; m.TrainSamples != 27 || m.ValSamples != 9 || m.TestSamples != 6 {
 		t.Errorf("got %d, %d and %d samples, want 27, 9 and 6", m.TrainSamples, m.ValSamples, m.TestSamples)
 	}
-	weights := results["train"].(*stage.Trained).Bundle.Weights
+	trained := results["train"].(*stage.Trained).Bundle
+	weights := trained.Weights
+	for _, r := range trained.Rungs() {
+		if c := trained.Calibrations; c[r].Fit.Loss < c[trained.Rung].Fit.Loss {
+			t.Errorf("routes by %s, validation loss %v; %s has %v", trained.Rung, c[trained.Rung].Fit.Loss, r, c[r].Fit.Loss)
+		}
+	}
 	again, _ := mustRun(t, w.chain(brief()))
 	for name, done := range map[string]bool{
 		"generate": again["generate"].(*stage.Generated).Done, "upload": again["upload"].(*stage.Uploaded).Done,

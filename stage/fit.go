@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"mole/bundle"
 	"mole/evidence"
@@ -48,18 +49,37 @@ func fitRungs(experts expert.Table, s Settings, known, val []router.Known, b *bu
 		if r == router.LoRA && b.Weights == nil {
 			continue
 		}
-		k, err := withLogits(b, r, known)
-		if err != nil {
-			return err
-		}
-		v, err := withLogits(b, r, val)
-		if err != nil {
-			return err
-		}
-		o := router.Options{MaxError: s.MaxError, MaxFalseAlarm: s.MaxFalseAlarm}
-		if b.Calibrations[r], err = router.Calibrate(experts, r, s.Features, k, v, o); err != nil {
+		if b.Calibrations[r], err = calibrate(r, experts, s, known, val, b); err != nil {
 			return fmt.Errorf("calibrate %s: %w", r, err)
 		}
 	}
+	if s.Rung == router.Auto {
+		b.Rung = best(b)
+	}
 	return nil
+}
+
+// calibrate returns the calibration of a rung of b.
+func calibrate(r router.Rung, experts expert.Table, s Settings, known, val []router.Known, b *bundle.Bundle) (*router.Calibration, error) {
+	k, err := withLogits(b, r, known)
+	if err != nil {
+		return nil, err
+	}
+	v, err := withLogits(b, r, val)
+	if err != nil {
+		return nil, err
+	}
+	return router.Calibrate(experts, r, s.Features, k, v, router.Options{MaxError: s.MaxError, MaxFalseAlarm: s.MaxFalseAlarm})
+}
+
+// best returns the rung with the least loss on the validation pictures, of
+// equals the cheapest.
+func best(b *bundle.Bundle) router.Rung {
+	var found router.Rung
+	for _, r := range slices.Backward(b.Rungs()) { // the cheapest first
+		if found == "" || b.Calibrations[r].Fit.Loss < b.Calibrations[found].Fit.Loss {
+			found = r
+		}
+	}
+	return found
 }

@@ -120,7 +120,7 @@ func needsOf(b *base.Base, s Settings, l lengths) (Needs, error) {
 	width := b.Config.Text.Hidden
 	n.Features = min(exampleCache, float*int64(l.pictures*l.cells*width)*(1+deep))
 	n.Features += 2 * float * int64(l.fitted*(s.Features.Width(width)+width))
-	if s.Rung != "" && s.Rung != router.LoRA {
+	if s.Rung == router.Linear || s.Rung == router.Prototype {
 		return n, nil
 	}
 	params, err := adapterParams(b.Config, s)

@@ -13,7 +13,7 @@ import (
 // that the preset decides.
 type Settings struct {
 	Preset   string          `json:"preset"`   // "tiny", "assembled", "fast"
-	Rung     router.Rung     `json:"rung"`     // lora
+	Rung     router.Rung     `json:"rung"`     // auto
 	Features router.Features `json:"features"` // frozen features of the heads; pooled+colour
 	Targets  string          `json:"targets"`  // preset of package lora: text
 
@@ -127,7 +127,7 @@ func (s Settings) Resolve(n int) (Settings, error) {
 	s.ClipNorm, s.MinGain = first(s.ClipNorm, p.ClipNorm), first(s.MinGain, p.MinGain)
 	s.MaxError, s.MaxFalseAlarm = first(s.MaxError, 0.05), first(s.MaxFalseAlarm, 0.05)
 	s.Targets, s.Shape = first(s.Targets, p.Targets), first(s.Shape, p.Shape)
-	s.Rung, s.Features = first(s.Rung, router.LoRA), first(s.Features, router.PooledColour)
+	s.Rung, s.Features = first(s.Rung, router.Auto), first(s.Features, router.PooledColour)
 	s.Seed = first(s.Seed, 420)
 	return s, nil
 }

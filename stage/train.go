@@ -197,7 +197,7 @@ func (t *Train) make(ctx context.Context, dir string, set *shard.Set, s Settings
 		Base: t.Base.Name, Experts: bundle.ExpertsOf(t.Experts), Spec: t.View.Spec,
 	}
 	var adapter *lora.Adapter
-	if s.Rung == router.LoRA {
+	if s.Rung == router.LoRA || s.Rung == router.Auto {
 		if adapter, err = l.train(ctx, filepath.Join(dir, "steps"), b); err != nil {
 			return tree, line, err
 		}

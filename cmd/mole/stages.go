@@ -105,7 +105,7 @@ type trainCmd struct {
 	RunName       string  `placeholder:"NAME" help:"Name of the run. Default: made of the set's."`
 	Fast          bool    `help:"A smoke test: 20 steps, one evaluation, no early stop."`
 	Preset        string  `enum:",tiny,assembled,fast" default:"" placeholder:"NAME" help:"tiny, assembled or fast. Default: tiny with the network inside the program, else assembled."`
-	Rung          string  `enum:"lora,linear,prototype" default:"lora" placeholder:"NAME" help:"How the router decides: lora, linear or prototype. Default: lora."`
+	Rung          string  `enum:"auto,lora,linear,prototype" default:"auto" placeholder:"NAME" help:"How the router decides: lora, linear, prototype, or auto for the one that does best on validation data. Default: auto."`
 	TargetPreset  string  `enum:",text,full,reference" default:"" placeholder:"NAME" help:"Where adapters go: text, full or reference. Default: the preset's."`
 	LoraRank      int     `placeholder:"N" help:"Rank of the adapter. Default: by the size of the set."`
 	LoraAlpha     int     `placeholder:"N" help:"Alpha of the adapter. Default: twice the rank."`
