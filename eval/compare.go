@@ -17,6 +17,23 @@ type Comparison struct {
 	P            float64 `json:"p"`             // of the exact two-sided sign test
 	OnlyAExample string  `json:"only_a_sample"` // id of the first image that only a got right, ""
 	OnlyBExample string  `json:"only_b_sample"`
+	SeenA        int     `json:"seen_by_a"` // images that the router was trained on, so that they speak for it too well
+	SeenB        int     `json:"seen_by_b"`
+}
+
+// Seen returns a sentence for each router that was trained on some of the
+// images.
+func (c *Comparison) Seen() []string {
+	var all []string
+	for _, r := range []struct {
+		name string
+		seen int
+	}{{c.A, c.SeenA}, {c.B, c.SeenB}} {
+		if r.seen > 0 {
+			all = append(all, fmt.Sprintf("%s was trained on %d of these images", r.name, r.seen))
+		}
+	}
+	return all
 }
 
 // Compare pairs the decisions of two routers by sample id. Both must be about

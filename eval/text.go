@@ -20,21 +20,34 @@ type TextOptions struct {
 // WriteText writes the report as tables for a terminal, no line wider than
 // Width unless Width is below 60. The contract line (Line) is not part of it.
 func (r *Report) WriteText(w io.Writer, o TextOptions) error {
-	if o.Width == 0 {
-		o.Width = 80
-	}
 	if o.Errors == 0 {
 		o.Errors = 10
 	}
-	p := &page{width: max(60, o.Width), colour: o.Colour}
+	p := o.page()
 	p.head(r)
 	p.classes(r)
 	p.ways(r)
-	p.comparison(r)
+	p.comparison(r.Comparison)
 	p.pairs(r)
 	p.errors(r, o.Errors)
 	_, err := io.WriteString(w, p.text.String())
 	return err
+}
+
+// WriteText writes the comparison as a table for a terminal.
+func (c *Comparison) WriteText(w io.Writer, o TextOptions) error {
+	p := o.page()
+	p.comparison(c)
+	_, err := io.WriteString(w, p.text.String())
+	return err
+}
+
+// page returns an empty page of the width that o asks for.
+func (o TextOptions) page() *page {
+	if o.Width == 0 {
+		o.Width = 80
+	}
+	return &page{width: max(60, o.Width), colour: o.Colour}
 }
 
 // page is a text under way.
@@ -118,8 +131,7 @@ func (p *page) ways(r *Report) {
 }
 
 // comparison adds the paired table.
-func (p *page) comparison(r *Report) {
-	c := r.Comparison
+func (p *page) comparison(c *Comparison) {
 	if c == nil {
 		return
 	}
@@ -131,6 +143,9 @@ func (p *page) comparison(r *Report) {
 		p.line("%6d  %s", row.count, clean(row.name))
 	}
 	p.line("exact two-sided sign test: p = %.3g", c.P)
+	for _, s := range c.Seen() {
+		p.line("%s", clean(s))
+	}
 }
 
 // pairs adds which experts were taken for which, the most frequent first.

@@ -18,7 +18,7 @@ type Chain struct {
 	Preprocess *Preprocess
 	Train      *Train
 	Eval       *Eval
-	Deploy     *Deploy
+	Deploy     *Promote
 
 	From    string // name of the first stage to run; "generate"
 	Until   string // of the last; the last that is there
@@ -95,6 +95,12 @@ func place(all []link, name string) (int, error) {
 		names = append(names, l.name)
 	}
 	return 0, fmt.Errorf("stage %q, want one of %s", name, strings.Join(names, ", "))
+}
+
+// Runs reports whether Run would run a stage.
+func (c *Chain) Runs(name string) bool {
+	run, _, err := c.part()
+	return err == nil && slices.ContainsFunc(run, func(l link) bool { return l.name == name })
 }
 
 // Plan returns lines that say what Run would run, and what would follow. It
@@ -185,7 +191,7 @@ func (c *Chain) train(ctx context.Context) (any, error) {
 func (c *Chain) eval(ctx context.Context) (any, error) {
 	out, err := c.Eval.Run(ctx)
 	if err == nil && c.Deploy != nil {
-		c.Deploy.Dataset, c.Deploy.Name = c.Eval.Dataset, c.Eval.Name
+		c.Deploy.Dataset, c.Deploy.Name, c.Deploy.Judged = c.Eval.Dataset, c.Eval.Name, out
 	}
 	return out, err
 }

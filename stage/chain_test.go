@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"mole/base"
+	"mole/bundle"
 	"mole/dataset"
 	"mole/device/cpu"
 	"mole/expert"
@@ -183,13 +184,8 @@ func TestChain(t *testing.T) {
 	if m := results["preprocess"].(*stage.Preprocessed).Meta; m.TrainSamples != 27 || m.ValSamples != 9 || m.TestSamples != 6 {
 		t.Errorf("got %d, %d and %d samples, want 27, 9 and 6", m.TrainSamples, m.ValSamples, m.TestSamples)
 	}
-	trained := results["train"].(*stage.Trained).Bundle
-	weights := trained.Weights
-	for _, r := range trained.Rungs() {
-		if c := trained.Calibrations; c[r].Fit.Loss < c[trained.Rung].Fit.Loss {
-			t.Errorf("routes by %s, validation loss %v; %s has %v", trained.Rung, c[trained.Rung].Fit.Loss, r, c[r].Fit.Loss)
-		}
-	}
+	weights := results["train"].(*stage.Trained).Bundle.Weights
+	checkRung(t, results["train"].(*stage.Trained).Bundle)
 	again, _ := mustRun(t, w.chain(brief()))
 	for name, done := range map[string]bool{
 		"generate": again["generate"].(*stage.Generated).Done, "upload": again["upload"].(*stage.Uploaded).Done,
@@ -204,6 +200,18 @@ func TestChain(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(w.State, "work", "*", "*")); left != nil {
 		t.Errorf("work under way was left: %v", left)
+	}
+}
+
+// checkRung checks that a router decides in the way that does best on
+// validation pictures.
+func checkRung(t *testing.T, b *bundle.Bundle) {
+	t.Helper()
+	c := b.Calibrations
+	for _, r := range b.Rungs() {
+		if c[r].Fit.Loss < c[b.Rung].Fit.Loss {
+			t.Errorf("routes by %s, validation loss %v; %s has %v", b.Rung, c[b.Rung].Fit.Loss, r, c[r].Fit.Loss)
+		}
 	}
 }
 

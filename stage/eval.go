@@ -38,6 +38,7 @@ type Eval struct {
 	Split   string // "test"
 	Outside string // folder of pictures of no expert, "" for none
 	Out     string // folder for the report; State/reports/DATASET/NAME
+	Against string // router to compare with, named as in Compare; "" for none
 }
 
 // Evaluated is what came of Eval.
@@ -72,6 +73,9 @@ func (e *Eval) Run(ctx context.Context) (*Evaluated, error) {
 	began := time.Now()
 	j, err := e.judge(ctx, b)
 	if err != nil {
+		return nil, err
+	}
+	if err := j.compare(ctx); err != nil {
 		return nil, err
 	}
 	report, err := j.report(began)
@@ -119,6 +123,8 @@ type judgement struct {
 	samples  []shard.Sample
 	outside  []router.Evidence
 	names    []string // of the outside pictures
+
+	comparison *eval.Comparison // nil for none
 }
 
 // judge gathers the evidence.
@@ -233,6 +239,24 @@ func (j *judgement) outcomes(r router.Rung) (known, outside []eval.Outcome) {
 	return known, outside
 }
 
+// compare lets the other router answer the same pictures.
+func (j *judgement) compare(ctx context.Context) error {
+	if j.Against == "" {
+		return nil
+	}
+	q, err := j.questions(ctx, j.Dataset, j.split())
+	if err != nil {
+		return err
+	}
+	other, err := j.contestant(ctx, j.Against, "", q)
+	if err != nil {
+		return err
+	}
+	known, _ := j.outcomes(j.bundle.Rung)
+	j.comparison, err = compare(j.Name, contestant{answers: known}, j.Against, other)
+	return err
+}
+
 // report measures every rung and reports about the one that the bundle routes
 // by.
 func (j *judgement) report(began time.Time) (*eval.Report, error) {
@@ -260,5 +284,5 @@ func (j *judgement) report(began time.Time) (*eval.Report, error) {
 		Rung: b.Rung, Temperature: c.Temperature, MinConfidence: c.MinConfidence, MaxDistance: c.MaxDistance, Spec: b.Spec,
 		Settings: []eval.Setting{{Name: "base model", Value: b.Base}, {Name: "adapter", Value: first(b.Preset, "none")}, {Name: "device", Value: j.Device.Name()}},
 	}
-	return eval.NewReport(run, b.Table, m, known, outside, ways, nil), nil
+	return eval.NewReport(run, b.Table, m, known, outside, ways, j.comparison), nil
 }

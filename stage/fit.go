@@ -19,11 +19,15 @@ func (l *lessons) fit(ctx context.Context, adapter *lora.Adapter, b *bundle.Bund
 		return err
 	}
 	defer net.Close()
-	known, err := l.gather(ctx, net, "train", perClass)
+	forFit, forVal := perClass, l.set.Meta.ValSamples
+	if n := l.settings.TrainMax; n > 0 {
+		forFit, forVal = max(1, n/len(l.Experts)), max(1, l.settings.EvalMax/len(l.Experts))
+	}
+	known, err := l.gather(ctx, net, "train", forFit)
 	if err != nil {
 		return err
 	}
-	val, err := l.gather(ctx, net, "val", l.set.Meta.ValSamples)
+	val, err := l.gather(ctx, net, "val", forVal)
 	if err != nil {
 		return err
 	}

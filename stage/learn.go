@@ -78,7 +78,7 @@ func (l *lessons) trainer(ctx context.Context, net *qwen3vl.Net, dir string) (t 
 		Network: net, Layout: l.model.Layout(), Examples: examples, Dir: dir, Log: l.log(),
 		Options: train.Options{
 			Steps: s.Steps, BatchExamples: s.Batch * s.Accumulation, PassTokens: s.PassTokens, Rate: s.Rate, Warmup: s.Warmup, Shape: s.Shape,
-			Optimizer: train.OptimizerOptions{Decay: s.Decay, ClipNorm: s.ClipNorm}, Seed: s.Seed,
+			Optimizer: train.OptimizerOptions{Decay: max(s.Decay, 0), ClipNorm: s.ClipNorm}, Seed: s.Seed,
 			SaveEvery: s.SaveEvery, EvalEvery: s.EvalEvery, Patience: max(s.Patience, 0), MinGain: s.MinGain,
 			Settings: map[string]string{"base": l.Base.Digest, "router_spec": l.View.Spec.Hash(), "data": l.set.Meta.Identity},
 		},
@@ -143,8 +143,12 @@ func taken(which []int, from train.Examples, budget int) (ex []batch.Example, er
 }
 
 // balanced returns the numbers of at most limit examples, given the label of
-// each, as many of each label as can be, always the same.
+// each, as many of each label as can be, always the same. A negative limit is
+// none.
 func balanced(labels []int, limit int) []int {
+	if limit < 0 {
+		limit = len(labels)
+	}
 	byLabel := map[int][]int{}
 	var order []int
 	for i, label := range labels {

@@ -85,11 +85,24 @@ type labelled struct {
 	labels []int // by sample
 	// answers, if not nil, are the tokens that replace the answer of each sample.
 	answers [][]int32
+	// only, if not nil, are the samples that are the examples.
+	only []int
+}
+
+// Len returns the number of examples.
+func (s *labelled) Len() int {
+	if s.only != nil {
+		return len(s.only)
+	}
+	return s.Examples.Len()
 }
 
 // Example returns example i, with another answer where the run has shuffled
 // them.
 func (s *labelled) Example(i int) (batch.Example, error) {
+	if s.only != nil {
+		i = s.only[i]
+	}
 	e, err := s.Examples.Example(i)
 	if err != nil || s.answers == nil {
 		return e, err
@@ -126,6 +139,9 @@ func (l *lessons) examples(name string) (*labelled, error) {
 	s := &labelled{Examples: split.Examples(o), split: split}
 	if s.labels, err = l.labels(split); err == nil && l.settings.ShuffleLabels {
 		s.answers = l.answers(s.labels)
+	}
+	if err == nil && name == "train" && l.settings.TrainMax > 0 {
+		s.only = balanced(s.labels, l.settings.TrainMax)
 	}
 	return s, err
 }

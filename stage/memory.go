@@ -147,6 +147,9 @@ const rowsPerExample = 2
 // pass returns the tokens of the largest pass: of a step, or of an evaluation.
 func (l lengths) pass(s Settings) int {
 	examples := max(s.Batch*s.Accumulation, s.EvalMax)
+	if s.EvalMax < 0 {
+		return max(l.longest, s.PassTokens)
+	}
 	return max(l.longest, min(s.PassTokens, examples*l.longest))
 }
 

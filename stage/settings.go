@@ -27,16 +27,18 @@ type Settings struct {
 	Rate         float64     `json:"learning_rate"`
 	Shape        train.Shape `json:"scheduler"`
 	Warmup       int         `json:"warmup_steps"` // the preset's is cut to Steps; negative: none
-	Decay        float64     `json:"weight_decay"`
+	Decay        float64     `json:"weight_decay"` // negative: none
 	ClipNorm     float64     `json:"max_grad_norm"`
 
+	Epochs     int     `json:"epochs"` // bound a run that has no Steps; 1000
 	Steps      int     `json:"max_steps"`
 	EvalEvery  int     `json:"eval_steps"`
 	SaveEvery  int     `json:"save_steps"`
 	Patience   int     `json:"patience"` // 0 decides nothing; negative: no early stop
 	MinGain    float64 `json:"min_gain"`
-	EvalMax    int     `json:"eval_max_samples"` // of validation during training, balanced
-	PassTokens int     `json:"pass_tokens"`      // of a pass, at most; 0: as many as fit into the memory, up to 4096
+	TrainMax   int     `json:"train_max_samples"` // of the training set, balanced; 0 for all
+	EvalMax    int     `json:"eval_max_samples"`  // of validation during training, balanced; negative for all
+	PassTokens int     `json:"pass_tokens"`       // of a pass, at most; 0: as many as fit into the memory, up to 4096
 
 	Seed          uint64  `json:"seed"`
 	ShuffleLabels bool    `json:"shuffle_labels"` // control run: labels without meaning
@@ -94,8 +96,8 @@ var presets = map[string]Settings{
 	},
 }
 
-// epochs bounds a run whose preset names no number of steps: early stop ends
-// it long before.
+// epochs bounds a run that names neither steps nor epochs: early stop ends it
+// long before.
 const epochs = 1000
 
 // Resolve fills in what s leaves open: from its preset, then from the size of
@@ -121,7 +123,11 @@ func (s Settings) Resolve(n int) (Settings, error) {
 	} {
 		*f.value = first(*f.value, f.open...)
 	}
-	s.Steps = first(s.Steps, p.Steps, epochs*n/(s.Batch*s.Accumulation)+1)
+	if s.Epochs == 0 {
+		s.Epochs, s.Steps = epochs, first(s.Steps, p.Steps)
+	}
+	perStep := s.Batch * s.Accumulation
+	s.Steps = first(s.Steps, (s.Epochs*n+perStep-1)/perStep)
 	s.Warmup = first(s.Warmup, min(p.Warmup, s.Steps))
 	s.Rate, s.Decay = first(s.Rate, p.Rate, t.Rate), first(s.Decay, p.Decay)
 	s.ClipNorm, s.MinGain = first(s.ClipNorm, p.ClipNorm), first(s.MinGain, p.MinGain)

@@ -42,7 +42,7 @@ func TestResolve(t *testing.T) {
 		n    int
 		want string // steps, warm-up, rank, alpha, batch, patience, tokens of a pass
 	}{
-		{Settings{Preset: "assembled", Rank: 5}, 5600, "350001 10 5 32 2 3 4096"},
+		{Settings{Preset: "assembled", Rank: 5}, 5600, "350000 10 5 32 2 3 4096"},
 		{Settings{Preset: "fast"}, 100, "20 10 2 4 1 -1 4096"},
 		{Settings{Preset: "fast", Steps: 4}, 100, "4 4 2 4 1 -1 4096"},
 		{Settings{Preset: "tiny", PassTokens: 99}, 100, "400 10 16 32 8 -1 99"},

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/lmittmann/tint"
@@ -27,7 +26,7 @@ type chainFlags struct {
 	Config    string `default:"config" placeholder:"DIR" help:"Folder of the configuration. Default: config."`
 	BaseModel string `placeholder:"DIR" help:"Base network: a checkpoint's folder, or tiny for the one inside the program. Default: adapters.yaml's."`
 	MaxTokens int    `placeholder:"N" help:"Image tokens that a router sees, at most. Default: 64 with the network inside the program, else 256."`
-	UserText  bool   `name:"route-on-text" help:"Let the router read the instruction too, not only the screen."`
+	RouteOn   string `enum:"image,image+text" default:"image" placeholder:"WHAT" help:"What the router sees: image, or image+text for the instruction too. Default: image."`
 	Workers   int    `placeholder:"N" help:"Cores to use. Default: all."`
 	Verbose   bool   `short:"v" help:"Log more."`
 }
@@ -117,7 +116,7 @@ func (c *chain) view(ctx context.Context) (*view.View, error) {
 		tokens = 64 // what the network was trained with
 	}
 	return view.New(view.Options{
-		Experts: c.Experts, Tokenizer: c.base.Tokenizer, Base: c.base.Digest, Vision: c.base.Vision, MaxTokens: tokens, UserText: c.flags.UserText,
+		Experts: c.Experts, Tokenizer: c.base.Tokenizer, Base: c.base.Digest, Vision: c.base.Vision, MaxTokens: tokens, UserText: c.flags.RouteOn == "image+text",
 	})
 }
 
@@ -186,6 +185,3 @@ func (c *chain) newestSet() (string, error) {
 	}
 	return newest, nil
 }
-
-// runName returns the name of a run of a set that has none of its own.
-func runName(dataset string) string { return strings.ReplaceAll(dataset, "_", "-") }

@@ -54,35 +54,36 @@ func (c *demoCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (err
 	if err := c.draw(ctx, ch); err != nil {
 		return err
 	}
+	return ch.start(ctx, c.stages(ch, began), false)
+}
+
+// stages returns the chain, small, and what is printed on the way.
+func (c *demoCmd) stages(ch *chain, began time.Time) *stage.Chain {
 	counts := map[string]int{}
 	for _, name := range ch.Experts.Names() {
 		counts[name] = demoSamples
 	}
-	g := &stage.Generate{Place: ch.Place, From: ch.experts(), Options: dataset.AssembleOptions{
+	s := ch.stages("")
+	s.Until = "deploy"
+	s.Generate = &stage.Generate{Place: ch.Place, From: ch.experts(), Options: dataset.AssembleOptions{
 		Seed: demoSeed, TestPerAdapter: demoTests, Counts: counts, IncludeVal: true, Name: "routing_demo",
 	}}
-	made, err := g.Run(ctx)
-	if err != nil {
-		return err
+	s.Train.Name, s.Train.Settings = "demo", stage.Settings{Preset: "tiny", Steps: c.Steps, EvalEvery: c.Steps}
+	s.Eval.Outside = c.unknown()
+	s.Deploy = &stage.Promote{Deploy: &stage.Deploy{Place: ch.Place}, Rule: stage.DeployAlways}
+	s.After = func(name string, result any) error {
+		if err := ch.tell(name, result); err != nil {
+			return err
+		}
+		switch r := result.(type) {
+		case *stage.Evaluated:
+			ch.sayRoutes(r)
+		case *stage.Promoted:
+			c.farewell(ch, s.Deploy.Judged, time.Since(began))
+		}
+		return nil
 	}
-	ch.sayGenerated(made)
-	trained, err := ch.fromUpload(ctx, made.Dir, ch.experts(), runOptions{name: "demo", settings: stage.Settings{Preset: "tiny", Steps: c.Steps, Rate: 2e-3, EvalEvery: c.Steps}})
-	if err != nil {
-		return err
-	}
-	judged, err := ch.eval(ctx, stage.Eval{Dataset: made.Name, Name: trained.Name, Outside: c.unknown()})
-	if err != nil {
-		return err
-	}
-	ch.sayRoutes(judged)
-	d := &stage.Deploy{Place: ch.Place, Dataset: made.Name, Name: trained.Name}
-	deployed, err := d.Run(ctx)
-	if err != nil {
-		return err
-	}
-	ch.say("deployed as release %s", deployed.Metadata.Release)
-	c.farewell(ch, judged, time.Since(began))
-	return nil
+	return s
 }
 
 func (c *demoCmd) unknown() string { return filepath.Join(c.Out, "unknown") }

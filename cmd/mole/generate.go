@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"maps"
 
@@ -35,33 +34,23 @@ func (*generateCmd) Help() string {
     mole generate --from-dir ~/datasets --samples-per-adapter 200 --test-per-adapter 25 --no-chain` + exitHelp
 }
 
-// Run makes the set and starts the next stage.
+// Run makes the set and starts the next stages.
 func (c *generateCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (err error) {
 	ch, err := c.open(out, errs)
 	if err != nil {
 		return err
 	}
 	defer ch.finish(&err)
-	from := c.FromDir
-	if from == "" {
-		from = ch.experts()
-	}
-	if c.DryRun {
-		ch.say("would run: generate from %s, upload, preprocess, train", from)
-		return nil
-	}
-	g := &stage.Generate{Place: ch.Place, From: from, Options: c.options(ch), Force: c.Force}
-	made, err := g.Run(ctx)
-	if err != nil {
-		return err
-	}
-	ch.sayGenerated(made)
-	if c.NoChain || c.SkipTrain || c.Dry {
-		ch.say("Next: mole upload %s", made.Dir)
-		return nil
-	}
-	_, err = ch.fromUpload(ctx, made.Dir, from, runOptions{})
-	return err
+	s := c.stages(ch)
+	s.NoChain = c.NoChain || c.SkipTrain || c.Dry
+	return ch.start(ctx, s, c.DryRun)
+}
+
+// stages returns the chain that begins with the draw.
+func (c *generateCmd) stages(ch *chain) *stage.Chain {
+	s := ch.stages(c.FromDir)
+	s.Generate = &stage.Generate{Place: ch.Place, From: s.Upload.From, Options: c.options(ch), Force: c.Force}
+	return s
 }
 
 // options returns what dataset.yaml and the flags say.
@@ -83,33 +72,4 @@ func (c *generateCmd) options(ch *chain) dataset.AssembleOptions {
 		}
 	}
 	return o
-}
-
-// sayGenerated prints what is in a set, and its name.
-func (c *chain) sayGenerated(g *stage.Generated) {
-	if g.Done {
-		c.say("generate: the set of the same input is there already")
-	}
-	if g.Report != nil {
-		for _, a := range g.Report.Adapters {
-			c.say("  %d %-14s %4d train %4d val %4d test  from %s", a.Label, a.Expert, a.Got.Train, a.Got.Val, a.Got.Test, a.Source)
-		}
-		if n := g.Report.Near; n.Val+n.Test > 0 {
-			c.say("  %d pictures of val and %d of test look like one in train", n.Val, n.Test)
-		}
-	}
-	c.say("%s  %d train, %d val, %d test", g.Name, len(g.Set.Train), len(g.Set.Val), len(g.Set.Test))
-}
-
-// finish closes a chain and keeps the first error.
-func (c *chain) finish(err *error) {
-	if closing := c.close(); *err == nil {
-		*err = closing
-	}
-}
-
-// sizeText returns a number of bytes for people.
-func sizeText(bytes int64) string {
-	const mib = 1 << 20
-	return fmt.Sprintf("%.1f MiB", float64(bytes)/mib)
 }

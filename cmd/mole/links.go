@@ -11,94 +11,169 @@ import (
 	"mole/train"
 )
 
-// runOptions are what later stages of a chain are told.
-type runOptions struct {
-	name     string // of the run, "" for the set's
-	settings stage.Settings
+// stages returns the stages of the chain up to train, and eval for the hint at
+// the end. Its callers say where it begins, and what the stages are about.
+func (c *chain) stages(from string) *stage.Chain {
+	if from == "" {
+		from = c.experts()
+	}
+	return &stage.Chain{
+		Place:      c.Place,
+		Upload:     &stage.Upload{Place: c.Place, From: from},
+		Preprocess: &stage.Preprocess{Place: c.Place, Workers: c.flags.Workers},
+		Train:      &stage.Train{Place: c.Place, Memory: memoryLimit()},
+		Eval:       &stage.Eval{Place: c.Place},
+		Until:      "train",
+		After:      c.tell,
+	}
 }
 
-// fromUpload uploads a set and goes on.
-func (c *chain) fromUpload(ctx context.Context, dir, from string, o runOptions) (*stage.Trained, error) {
-	u, err := c.upload(ctx, dir, from, false)
-	if err != nil {
-		return nil, err
+// start runs the stages, or says what would run, and prints how to go on.
+func (c *chain) start(ctx context.Context, s *stage.Chain, dry bool) error {
+	if dry {
+		return c.plan(s)
 	}
-	return c.fromPreprocess(ctx, u.Name, o)
+	if err := c.equip(ctx, s); err != nil {
+		return err
+	}
+	next, err := s.Run(ctx)
+	if errors.Is(err, train.ErrStopped) {
+		return hintedError{err, "the same command continues it"}
+	}
+	if err == nil && next != "" {
+		c.say("Next: %s", next)
+	}
+	return err
 }
 
-// upload uploads a set and prints the line that other programs look for.
-func (c *chain) upload(ctx context.Context, dir, from string, skipValidate bool) (*stage.Uploaded, error) {
-	u, err := (&stage.Upload{Place: c.Place, Dir: dir, From: from, SkipValidate: skipValidate}).Run(ctx)
-	if err != nil {
-		return nil, err
+// plan prints what would run.
+func (c *chain) plan(s *stage.Chain) error {
+	lines, err := s.Plan()
+	for _, line := range lines {
+		c.say("%s", line)
 	}
+	return err
+}
+
+// equip opens the base network and the device for the stages that need them.
+func (c *chain) equip(ctx context.Context, s *stage.Chain) error {
+	if !s.Runs("preprocess") && !s.Runs("train") && !s.Runs("eval") {
+		return nil
+	}
+	v, dev, err := c.network(ctx)
+	if err != nil {
+		return err
+	}
+	if p := s.Preprocess; p != nil {
+		p.Base, p.View = c.base, v
+	}
+	if e := s.Eval; e != nil {
+		e.Base, e.View, e.Device = c.base, v, dev
+	}
+	if t := s.Train; t != nil {
+		t.Base, t.View, t.Device = c.base, v, dev
+		t.Settings.Preset = c.preset(t.Settings.Preset)
+		c.watch(t)
+	}
+	return nil
+}
+
+// preset returns the preset of a run: the named one, or that of the base
+// network.
+func (c *chain) preset(name string) string {
+	switch {
+	case name != "":
+		return name
+	case c.base.Name == base.Tiny:
+		return "tiny"
+	}
+	return "assembled"
+}
+
+// tell prints what came of a stage, with the lines that other programs look
+// for (specification mole, 5.0).
+func (c *chain) tell(_ string, result any) error {
+	switch r := result.(type) {
+	case *stage.Generated:
+		c.sayGenerated(r)
+	case *stage.Uploaded:
+		c.sayUploaded(r)
+	case *stage.Preprocessed:
+		c.sayPreprocessed(r)
+	case *stage.Trained:
+		c.sayTrained(r)
+	case *stage.Evaluated:
+		c.say("%s", r.Text)
+		c.say("%s", r.Report.Line())
+		c.say("report: %s", r.HTML)
+	case *stage.Promoted:
+		c.sayPromoted(r)
+	}
+	return nil
+}
+
+// sayGenerated prints what is in a set, and its name.
+func (c *chain) sayGenerated(g *stage.Generated) {
+	if g.Done {
+		c.say("generate: the set of the same input is there already")
+	}
+	if g.Report != nil {
+		for _, a := range g.Report.Adapters {
+			c.say("  %d %-14s %4d train %4d val %4d test  from %s", a.Label, a.Expert, a.Got.Train, a.Got.Val, a.Got.Test, a.Source)
+		}
+		if n := g.Report.Near; n.Val+n.Test > 0 {
+			c.say("  %d pictures of val and %d of test look like one in train", n.Val, n.Test)
+		}
+	}
+	c.say("%s  %d train, %d val, %d test", g.Name, len(g.Set.Train), len(g.Set.Val), len(g.Set.Test))
+}
+
+// sayUploaded prints what was copied, and the name of the set.
+func (c *chain) sayUploaded(u *stage.Uploaded) {
 	if u.Done {
 		c.say("upload: everything is there already")
 	} else {
 		c.say("upload: %d files, %s", u.Files, sizeText(u.Bytes))
 	}
 	c.say("DATASET_NAME=%s", u.Name)
-	return u, nil
 }
 
-// fromPreprocess preprocesses a set and goes on.
-func (c *chain) fromPreprocess(ctx context.Context, dataset string, o runOptions) (*stage.Trained, error) {
-	if _, err := c.preprocess(ctx, dataset, false); err != nil {
-		return nil, err
-	}
-	return c.train(ctx, dataset, o)
-}
-
-// preprocess preprocesses a set and prints what it holds.
-func (c *chain) preprocess(ctx context.Context, dataset string, force bool) (*stage.Preprocessed, error) {
-	v, err := c.view(ctx)
-	if err != nil {
-		return nil, err
-	}
-	p, err := (&stage.Preprocess{Place: c.Place, Dataset: dataset, Base: c.base, View: v, Workers: c.flags.Workers, Force: force}).Run(ctx)
-	if err != nil {
-		return nil, err
-	}
+// sayPreprocessed prints what training will read.
+func (c *chain) sayPreprocessed(p *stage.Preprocessed) {
 	if p.Done {
 		c.say("preprocess: done before")
 	}
 	m := p.Meta
 	c.say("preprocess: %d pictures, %d distinct, %s; %d train, %d val, %d test samples",
 		m.Images.Samples, m.Images.Distinct, sizeText(m.BytesTotal), m.TrainSamples, m.ValSamples, m.TestSamples)
-	return p, nil
 }
 
-// train trains a router and prints where it is.
-func (c *chain) train(ctx context.Context, dataset string, o runOptions) (*stage.Trained, error) {
-	v, dev, err := c.network(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if o.settings.Preset == "" {
-		o.settings.Preset = "assembled"
-		if c.base.Name == base.Tiny {
-			o.settings.Preset = "tiny"
-		}
-	}
-	name := o.name
-	if name == "" {
-		name = runName(dataset)
-	}
-	t := &stage.Train{Place: c.Place, Dataset: dataset, Name: name, Base: c.base, View: v, Device: dev, Settings: o.settings, Memory: memoryLimit()}
-	c.watch(t)
-	done, err := t.Run(ctx)
-	if errors.Is(err, train.ErrStopped) {
-		return nil, hintedError{err, "the same command continues it"}
-	}
-	if err != nil {
-		return nil, err
-	}
-	if done.Done {
+// sayTrained prints where the router is and how it decides.
+func (c *chain) sayTrained(t *stage.Trained) {
+	if t.Done {
 		c.say("train: done before")
 	}
-	c.say("train: run %s, best after %d steps", done.Name, done.Bundle.Step)
-	c.say("Next: mole eval --dataset-name %s --run-name %s", dataset, done.Name)
-	return done, nil
+	c.say("train: run %s", t.Name)
+	b := t.Bundle
+	for _, r := range b.Rungs() {
+		mark, fit := "", b.Calibrations[r].Fit
+		if r == b.Rung {
+			mark = "  <- routes"
+		}
+		c.say("  %-9s  loss %.4f on %d validation pictures%s", r, fit.Loss, fit.Images, mark)
+	}
+}
+
+// sayPromoted prints whether the router answers from now on, and why.
+func (c *chain) sayPromoted(p *stage.Promoted) {
+	switch d := p.Deployed; {
+	case d == nil:
+		c.say("NOT DEPLOYED: %s", p.Why)
+	case d.Done:
+		c.say("deployed already: release %s", d.Metadata.Release)
+	default:
+		c.say("DEPLOYED: release %s, %s", d.Metadata.Release, p.Why)
+	}
 }
 
 // memoryLimit returns the bytes that this process may take at most, 0 if that
@@ -123,4 +198,17 @@ func (c *chain) watch(t *stage.Train) {
 	t.Evaluated = func(e train.Evaluation) {
 		c.Log.Info("evaluation", "step", e.Step, "loss_nats", e.Loss, "lowest", e.Lowest, "without_gain", e.Without)
 	}
+}
+
+// finish closes a chain and keeps the first error.
+func (c *chain) finish(err *error) {
+	if closing := c.close(); *err == nil {
+		*err = closing
+	}
+}
+
+// sizeText returns a number of bytes for people.
+func sizeText(bytes int64) string {
+	const mib = 1 << 20
+	return fmt.Sprintf("%.1f MiB", float64(bytes)/mib)
 }

@@ -1,23 +1,24 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 
-	"mole/bundle"
-	"mole/eval"
 	"mole/stage"
 )
 
 // pipelineCmd is mole pipeline.
 type pipelineCmd struct {
 	generateCmd `embed:""`
+	trainFlags  `embed:""`
+	DatasetName string `placeholder:"NAME" help:"The routing set, where the chain begins after generate."`
 	RunName     string `placeholder:"NAME" help:"Name of the run. Default: made of the set's."`
-	Fast        bool   `help:"A smoke test: 20 steps."`
+	From        string `enum:"generate,upload,preprocess,train,eval" default:"generate" placeholder:"STAGE" help:"First stage. Default: generate."`
+	Until       string `enum:"generate,upload,preprocess,train,eval,deploy" default:"deploy" placeholder:"STAGE" help:"Last stage. Default: deploy."`
 	Outside     string `placeholder:"DIR" help:"Folder of screens of no expert, for the report."`
 	DeployIf    string `enum:"better,better-significant,always,never" default:"better" placeholder:"RULE" help:"When to deploy: better, better-significant, always or never. Default: better."`
 	NoDeploy    bool   `help:"The same as --deploy-if never."`
@@ -25,10 +26,11 @@ type pipelineCmd struct {
 
 // Help shows how the command is used.
 func (*pipelineCmd) Help() string {
-	return `Runs the whole chain, and goes on where mole generate ends: judges the new router, compares it with the deployed one, and deploys it if the rule says so.
+	return `Runs the whole chain, and goes on where mole generate ends: judges the new router, lets the deployed one answer the same pictures, and deploys the new one if the rule says so. Started again, it does only what is missing.
 
     mole pipeline
-    mole pipeline --from-dir ~/datasets --outside ~/unknown --deploy-if better` + exitHelp
+    mole pipeline --from-dir ~/datasets --outside ~/unknown --deploy-if better
+    mole pipeline --from train --dataset-name routing_20260105_110000 --run-name wide --lora-rank 32` + exitHelp
 }
 
 // Run runs the chain.
@@ -38,34 +40,41 @@ func (c *pipelineCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) 
 		return err
 	}
 	defer ch.finish(&err)
-	from := c.FromDir
-	if from == "" {
-		from = ch.experts()
+	s := c.stages(ch)
+	s.From, s.Until, s.NoChain = c.From, c.Until, c.NoChain
+	s.Train.Settings, s.Train.Name = c.settings(), c.RunName
+	s.Eval.Outside = c.Outside
+	s.Deploy = &stage.Promote{Deploy: ch.deployment(), Rule: c.rule()}
+	if c.SkipTrain || c.Dry {
+		s.Until = "generate"
 	}
-	if c.DryRun {
-		ch.say("would run: generate from %s, upload, preprocess, train, eval, deploy if %s", from, c.rule())
-		return nil
-	}
-	made, err := (&stage.Generate{Place: ch.Place, From: from, Options: c.options(ch), Force: c.Force}).Run(ctx)
-	if err != nil {
+	if err := c.begin(ch, s); err != nil {
 		return err
 	}
-	ch.sayGenerated(made)
-	o := runOptions{name: c.RunName}
-	if c.Fast {
-		o.settings.Preset = "fast"
-	}
-	trained, err := ch.fromUpload(ctx, made.Dir, from, o)
-	if err != nil {
+	if s.Eval.Against, err = ch.opponent(ctx); err != nil {
 		return err
 	}
-	judged, err := ch.eval(ctx, stage.Eval{Dataset: made.Name, Name: trained.Name, Outside: c.Outside})
-	if err != nil {
-		return err
-	}
-	return c.promote(ctx, ch, judged)
+	return ch.start(ctx, s, c.DryRun)
 }
 
+// begin says what the later stages are about where the first ones are left out.
+func (c *pipelineCmd) begin(ch *chain, s *stage.Chain) (err error) {
+	name := c.DatasetName
+	if c.From == "generate" {
+		return nil
+	}
+	if name == "" {
+		if name, err = ch.newestSet(); err != nil {
+			return err
+		}
+	}
+	s.Upload.Dir, s.Preprocess.Dataset, s.Train.Dataset, s.Eval.Dataset = filepath.Join(ch.datasets(), name), name, name, name
+	s.Train.Name = cmp.Or(c.RunName, stage.RunName(name))
+	s.Eval.Name = s.Train.Name
+	return nil
+}
+
+// rule returns when to deploy.
 func (c *pipelineCmd) rule() stage.Rule {
 	if c.NoDeploy {
 		return stage.DeployNever
@@ -73,53 +82,20 @@ func (c *pipelineCmd) rule() stage.Rule {
 	return stage.Rule(c.DeployIf)
 }
 
-// promote deploys the router that was judged, if it is to take the place of
-// the deployed one.
-func (c *pipelineCmd) promote(ctx context.Context, ch *chain, e *stage.Evaluated) error {
-	old, err := deployedReport(ctx, ch.Place)
-	if err != nil {
-		return err
-	}
-	yes, why, err := stage.Better(c.rule(), e.Report, old, nil)
-	if err != nil {
-		return err
-	}
-	if !yes {
-		ch.say("NOT DEPLOYED: %s", why)
-		return nil
-	}
-	d := &stage.Deploy{
-		Place: ch.Place, Dataset: e.Bundle.Dataset, Name: e.Bundle.Run, Base: ch.flags.BaseModel, Adapters: adaptersOf(ch.config),
-		MinAccuracy: ch.config.Adapters.Deploy.MinAccuracy / 100, Keep: ch.config.Adapters.Deploy.Keep,
-	}
-	done, err := d.Run(ctx)
-	if err != nil {
-		return err
-	}
-	ch.say("DEPLOYED: release %s, %s", done.Metadata.Release, why)
-	return nil
+// deployment returns a deployment as the configuration wants it.
+func (c *chain) deployment() *stage.Deploy {
+	d := c.config.Adapters.Deploy
+	return &stage.Deploy{Place: c.Place, Base: c.flags.BaseModel, Adapters: adaptersOf(c.config), MinAccuracy: d.MinAccuracy / 100, Keep: d.Keep}
 }
 
-// deployedReport returns the report of the deployed router, nil if there is
-// none.
-func deployedReport(ctx context.Context, p *stage.Place) (*eval.Report, error) {
-	d, err := p.Deployed(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// opponent names the deployed router, "" if there is none.
+func (c *chain) opponent(ctx context.Context) (string, error) {
+	_, err := c.DeployedVersion(ctx)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	case err != nil:
+		return "", err
 	}
-	if err != nil {
-		return nil, err
-	}
-	text, err := fs.ReadFile(d.Tree.FS(ctx, p.Store), bundle.ReportFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &eval.Report{}, nil // deployed, but nobody knows how good
-	}
-	if err != nil {
-		return nil, err
-	}
-	var r eval.Report
-	if err := json.Unmarshal(text, &r); err != nil {
-		return nil, fmt.Errorf("report of the deployed router: %w", err)
-	}
-	return &r, nil
+	return stage.DeployedRouter, nil
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
-	"mole/router"
+	"mole/eval"
 	"mole/stage"
 )
 
@@ -27,7 +30,7 @@ func (*uploadCmd) Help() string {
     mole upload .mole/datasets/routing_20260105_110000 --no-chain` + exitHelp
 }
 
-// Run publishes the set and starts preprocess.
+// Run publishes the set and starts the next stages.
 func (c *uploadCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (err error) {
 	ch, err := c.open(out, errs)
 	if err != nil {
@@ -41,23 +44,9 @@ func (c *uploadCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (e
 		}
 		c.Dir = filepath.Join(ch.datasets(), name)
 	}
-	if c.FromDir == "" {
-		c.FromDir = ch.experts()
-	}
-	if c.DryRun || c.Dry {
-		ch.say("would run: upload %s, preprocess, train", c.Dir)
-		return nil
-	}
-	u, err := ch.upload(ctx, c.Dir, c.FromDir, c.SkipValidate)
-	if err != nil {
-		return err
-	}
-	if c.NoChain {
-		ch.say("Next: mole preprocess --dataset-name %s", u.Name)
-		return nil
-	}
-	_, err = ch.fromPreprocess(ctx, u.Name, runOptions{})
-	return err
+	s := ch.stages(c.FromDir)
+	s.Upload.Dir, s.Upload.SkipValidate, s.NoChain = c.Dir, c.SkipValidate, c.NoChain
+	return ch.start(ctx, s, c.DryRun || c.Dry)
 }
 
 // preprocessCmd is mole preprocess.
@@ -83,43 +72,23 @@ func (c *preprocessCmd) Run(ctx context.Context, out io.Writer, errs errorWriter
 		return err
 	}
 	defer ch.finish(&err)
-	if c.DryRun || c.Dry {
-		ch.say("would run: preprocess %s, train --run-name %s", c.DatasetName, runName(c.DatasetName))
-		return nil
-	}
-	if _, err := ch.preprocess(ctx, c.DatasetName, c.Force); err != nil {
-		return err
-	}
-	if c.NoChain {
-		ch.say("Next: mole train --dataset-name %s --run-name %s", c.DatasetName, runName(c.DatasetName))
-		return nil
-	}
-	_, err = ch.train(ctx, c.DatasetName, runOptions{})
-	return err
+	s := ch.stages("")
+	s.Upload, s.NoChain = nil, c.NoChain
+	s.Preprocess.Dataset, s.Preprocess.Force = c.DatasetName, c.Force
+	s.Train.Dataset, s.Train.Name = c.DatasetName, stage.RunName(c.DatasetName)
+	return ch.start(ctx, s, c.DryRun || c.Dry)
 }
 
 // trainCmd is mole train.
 type trainCmd struct {
 	chainFlags
-	DatasetName   string  `required:"" placeholder:"NAME" help:"The preprocessed routing set."`
-	RunName       string  `placeholder:"NAME" help:"Name of the run. Default: made of the set's."`
-	Fast          bool    `help:"A smoke test: 20 steps, one evaluation, no early stop."`
-	Preset        string  `enum:",tiny,assembled,fast" default:"" placeholder:"NAME" help:"tiny, assembled or fast. Default: tiny with the network inside the program, else assembled."`
-	Rung          string  `enum:"auto,lora,linear,prototype" default:"auto" placeholder:"NAME" help:"How the router decides: lora, linear, prototype, or auto for the one that does best on validation data. Default: auto."`
-	TargetPreset  string  `enum:",text,full,reference" default:"" placeholder:"NAME" help:"Where adapters go: text, full or reference. Default: the preset's."`
-	LoraRank      int     `placeholder:"N" help:"Rank of the adapter. Default: by the size of the set."`
-	LoraAlpha     int     `placeholder:"N" help:"Alpha of the adapter. Default: twice the rank."`
-	LearningRate  float64 `placeholder:"R" help:"Peak learning rate."`
-	BatchSize     int     `placeholder:"N" help:"Examples of a pass."`
-	Accumulation  int     `name:"gradient-accumulation-steps" placeholder:"N" help:"Passes of a step."`
-	MaxSteps      int     `placeholder:"N" help:"Steps of the run."`
-	EvalSteps     int     `placeholder:"N" help:"Steps between evaluations."`
-	SaveSteps     int     `placeholder:"N" help:"Steps between checkpoints."`
-	Patience      int     `placeholder:"N" help:"Evaluations without gain that end the run; negative for no early stop."`
-	Seed          uint64  `placeholder:"N" help:"Seed of weights and order. Default: 420."`
-	ShuffleLabels bool    `help:"A control run: labels without meaning, which must not be learnt."`
-	Force         bool    `help:"Train again, though it was done before."`
-	Dry           bool    `help:"Print what would run, and touch nothing."`
+	trainFlags
+	DatasetName string `required:"" placeholder:"NAME" help:"The preprocessed routing set."`
+	RunName     string `placeholder:"NAME" help:"Name of the run. Default: made of the set's."`
+	Seed        uint64 `placeholder:"N" help:"Seed of weights and order. Default: 420."`
+	Force       bool   `help:"Train again, though it was done before."`
+	Plan        bool   `help:"Print what the run would take of the memory, and touch nothing."`
+	Dry         bool   `help:"Print what would run, and touch nothing."`
 }
 
 // Help shows how the command is used.
@@ -137,35 +106,49 @@ func (c *trainCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (er
 		return err
 	}
 	defer ch.finish(&err)
-	if c.Dry {
-		ch.say("would run: train %s", c.DatasetName)
-		return nil
+	s := ch.stages("")
+	s.Upload, s.Preprocess = nil, nil
+	s.Train.Dataset, s.Train.Name = c.DatasetName, cmp.Or(c.RunName, stage.RunName(c.DatasetName))
+	s.Train.Settings, s.Train.Force = c.settings(), c.Force
+	s.Train.Settings.Seed = c.Seed
+	if c.Plan {
+		return ch.planMemory(ctx, s)
 	}
-	_, err = ch.train(ctx, c.DatasetName, runOptions{name: c.RunName, settings: c.settings()})
-	return err
+	return ch.start(ctx, s, c.Dry)
 }
 
-// settings returns what the flags say.
-func (c *trainCmd) settings() stage.Settings {
-	preset := c.Preset
-	if c.Fast {
-		preset = "fast"
+// planMemory prints what a run would take.
+func (c *chain) planMemory(ctx context.Context, s *stage.Chain) error {
+	if err := c.equip(ctx, s); err != nil {
+		return err
 	}
-	return stage.Settings{
-		Preset: preset, Rung: router.Rung(c.Rung), Targets: c.TargetPreset, Rank: c.LoraRank, Alpha: c.LoraAlpha, Rate: c.LearningRate,
-		Batch: c.BatchSize, Accumulation: c.Accumulation, Steps: c.MaxSteps, EvalEvery: c.EvalSteps, SaveEvery: c.SaveSteps, Patience: c.Patience,
-		Seed: c.Seed, ShuffleLabels: c.ShuffleLabels,
+	n, err := s.Train.Needs(ctx)
+	if err != nil {
+		return err
 	}
+	for _, part := range []struct {
+		what  string
+		bytes int64
+	}{
+		{"weights of the base network, mapped", n.Weights}, {"adapter, gradients, moments, checkpoint", n.Adapter},
+		{fmt.Sprintf("activations of a pass of %d tokens", n.Tokens), n.Activations}, {"features of pictures", n.Features},
+		{"together", n.Total()}, {"this process may take", s.Train.Memory},
+	} {
+		c.say("%12s  %s", sizeText(part.bytes), part.what)
+	}
+	return nil
 }
 
 // evalCmd is mole eval.
 type evalCmd struct {
 	chainFlags
-	DatasetName string `required:"" placeholder:"NAME" help:"The routing set."`
-	RunName     string `placeholder:"NAME" help:"The run. Default: made of the set's name."`
-	Split       string `enum:"test,val,train" default:"test" placeholder:"NAME" help:"test, val or train. Default: test."`
-	Outside     string `placeholder:"DIR" help:"Folder of screens of no expert, to see whether they are noticed."`
-	Out         string `placeholder:"DIR" help:"Folder for the reports. Default: reports in the state folder."`
+	DatasetName string   `required:"" placeholder:"NAME" help:"The routing set."`
+	RunName     string   `placeholder:"NAME" help:"The run. Default: made of the set's name."`
+	Split       string   `enum:"test,val,train" default:"test" placeholder:"NAME" help:"test, val or train. Default: test."`
+	Outside     string   `placeholder:"DIR" help:"Folder of screens of no expert, to see whether they are noticed."`
+	Out         string   `placeholder:"DIR" help:"Folder for the reports. Default: reports in the state folder."`
+	Compare     bool     `help:"Let the two named routers answer the same pictures, with an exact sign test, and write no report."`
+	Routers     []string `arg:"" optional:"" help:"With --compare, two of: deployed, a run of the set, DATASET/RUN."`
 }
 
 // Help shows how the command is used.
@@ -173,7 +156,8 @@ func (*evalCmd) Help() string {
 	return `Judges a trained router and its baselines on pictures that it did not learn from: accuracy with its interval, calibration, and whether unknown screens come out as unsure. Writes a report as JSON and as a page.
 
     mole eval --dataset-name routing_20260105_110000
-    mole eval --dataset-name routing_20260105_110000 --outside screens/unknown` + exitHelp
+    mole eval --dataset-name routing_20260105_110000 --outside screens/unknown
+    mole eval --dataset-name routing_20260105_110000 --compare wide deployed` + exitHelp
 }
 
 // Run evaluates the router.
@@ -183,31 +167,29 @@ func (c *evalCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (err
 		return err
 	}
 	defer ch.finish(&err)
-	name := c.RunName
-	if name == "" {
-		name = runName(c.DatasetName)
+	if c.Compare || len(c.Routers) > 0 {
+		return c.compare(ctx, ch)
 	}
-	_, err = ch.eval(ctx, stage.Eval{Dataset: c.DatasetName, Name: name, Split: c.Split, Outside: c.Outside, Out: c.Out})
+	return ch.start(ctx, &stage.Chain{
+		Place: ch.Place,
+		Eval: &stage.Eval{
+			Place: ch.Place, Dataset: c.DatasetName, Name: cmp.Or(c.RunName, stage.RunName(c.DatasetName)), Split: c.Split, Outside: c.Outside, Out: c.Out,
+		},
+		Deploy: &stage.Promote{Deploy: &stage.Deploy{}}, Until: "eval", After: ch.tell,
+	}, false)
+}
+
+// compare prints how two routers do on the same pictures.
+func (c *evalCmd) compare(ctx context.Context, ch *chain) error {
+	if !c.Compare || len(c.Routers) != 2 {
+		return fmt.Errorf("--compare %s: want two routers, each deployed, a run of the set, or DATASET/RUN", strings.Join(c.Routers, " "))
+	}
+	done, err := (&stage.Compare{
+		Place: ch.Place, Dataset: c.DatasetName, Split: c.Split, A: c.Routers[0], B: c.Routers[1], Base: ch.flags.BaseModel,
+	}).Run(ctx)
 	if err != nil {
 		return err
 	}
-	ch.say("Next: mole deploy --dataset-name %s --run-name %s", c.DatasetName, name)
-	return nil
-}
-
-// eval runs an evaluation and prints the report.
-func (c *chain) eval(ctx context.Context, e stage.Eval) (*stage.Evaluated, error) {
-	v, dev, err := c.network(ctx)
-	if err != nil {
-		return nil, err
-	}
-	e.Place, e.Base, e.View, e.Device = c.Place, c.base, v, dev
-	done, err := e.Run(ctx)
-	if err != nil {
-		return nil, err
-	}
-	c.say("%s", done.Text)
-	c.say("%s", done.Report.Line())
-	c.say("report: %s", done.HTML)
-	return done, nil
+	ch.progress.end()
+	return done.WriteText(ch.out, eval.TextOptions{Width: 100})
 }

@@ -1,0 +1,183 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"mole/dataset"
+	"mole/eval"
+	"mole/route"
+	"mole/store"
+)
+
+// DeployedRouter names the deployed router where a router is asked for.
+const DeployedRouter = "deployed"
+
+// Compare lets two routers answer the same held-out pictures, each as it would
+// in service: with its own prompt, size of pictures, and base network
+// (specification mole, 9.6).
+type Compare struct {
+	*Place
+	Dataset string // the routing set on the volume
+	Split   string // "test"
+	A, B    string // DeployedRouter, a run of Dataset, or DATASET/RUN
+	Base    string // base network, "" for the one that each router names
+}
+
+// Run compares the routers.
+func (c *Compare) Run(ctx context.Context) (*eval.Comparison, error) {
+	q, err := c.questions(ctx, c.Dataset, first(c.Split, "test"))
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.contestant(ctx, c.A, c.Base, q)
+	if err != nil {
+		return nil, err
+	}
+	b, err := c.contestant(ctx, c.B, c.Base, q)
+	if err != nil {
+		return nil, err
+	}
+	return compare(c.A, a, c.B, b)
+}
+
+// compare pairs the answers of two routers.
+func compare(nameA string, a contestant, nameB string, b contestant) (*eval.Comparison, error) {
+	c, err := eval.Compare(nameA, a.answers, nameB, b.answers)
+	if err != nil {
+		return nil, err
+	}
+	c.SeenA, c.SeenB = a.seen, b.seen
+	return c, nil
+}
+
+// questions are the pictures of a split, and which expert each belongs to.
+type questions struct {
+	dataset  string
+	records  []dataset.Record
+	expected []string
+	pictures fs.FS
+}
+
+// questions reads a split of a routing set on the volume.
+func (p *Place) questions(ctx context.Context, name, split string) (*questions, error) {
+	set, err := p.routing(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	q := &questions{dataset: name}
+	switch split {
+	case "test":
+		q.records = set.Test
+	case "val":
+		q.records = set.Val
+	case "train":
+		q.records = set.Train
+	default:
+		return nil, fmt.Errorf("split %q, want test, val or train", split)
+	}
+	for _, r := range q.records {
+		e, ok := p.Experts.ByLabel(*r.Metadata.Label)
+		if !ok {
+			return nil, fmt.Errorf("%s: %s: label %d is no expert's", name, r.ID, *r.Metadata.Label)
+		}
+		q.expected = append(q.expected, e.Name)
+	}
+	q.pictures, _, err = p.pictures(ctx, sourcesOf(set))
+	return q, err
+}
+
+// routing opens a routing set on the volume.
+func (p *Place) routing(ctx context.Context, name string) (*dataset.Routing, error) {
+	path := "datasets/" + name
+	tree, err := p.data().Tree(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s:%s: not there; upload it first: %w", p.Volumes.Data, path, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, err
+	}
+	set, _, err := dataset.OpenRouting(tree.FS(ctx, p.Store), dataset.RoutingOptions{Name: name, Experts: p.Experts})
+	return set, err
+}
+
+// contestant is a router that has answered.
+type contestant struct {
+	answers []eval.Outcome
+	seen    int // pictures that it was trained on
+}
+
+// contestant opens a router and lets it answer. Name is as in Compare.
+func (p *Place) contestant(ctx context.Context, name, base string, q *questions) (c contestant, err error) {
+	tree, err := p.routerTree(ctx, q.dataset, name)
+	if err != nil {
+		return c, err
+	}
+	r, err := route.Open(ctx, tree.FS(ctx, p.Store), route.Options{Base: base})
+	if err != nil {
+		return c, fmt.Errorf("router %s: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	for i, record := range q.records {
+		p.progress("ask "+name, int64(i), int64(len(q.records)))
+		file, err := fs.ReadFile(q.pictures, record.Image)
+		if err != nil {
+			return c, err
+		}
+		a, err := r.Route(ctx, file, instruction(&record))
+		if err != nil {
+			return c, fmt.Errorf("router %s: %s: %w", name, record.Image, err)
+		}
+		c.answers = append(c.answers, eval.Outcome{ID: record.ID, Image: record.Image, Expected: q.expected[i], Decision: a.Decision})
+	}
+	c.seen, err = p.seen(ctx, r.Bundle.Dataset, q)
+	return c, err
+}
+
+// routerTree returns the bundle of a router; a name alone is that of a run on
+// the dataset.
+func (p *Place) routerTree(ctx context.Context, dataset, name string) (store.Tree, error) {
+	if name == DeployedRouter {
+		d, err := p.Deployed(ctx)
+		if err != nil {
+			return store.Tree{}, err
+		}
+		return d.Tree, nil
+	}
+	set, run, both := strings.Cut(name, "/")
+	if !both {
+		set, run = dataset, name
+	}
+	path := CheckpointPath(set, run)
+	tree, err := p.data().Tree(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s:%s: not there; want %s, a run of the set, or DATASET/RUN", p.Volumes.Data, path, DeployedRouter)
+	}
+	return tree, err
+}
+
+// seen returns how many of the pictures were in the training split of the set
+// that a router was made from. That of a set which is gone is not known; 0 then.
+func (p *Place) seen(ctx context.Context, name string, q *questions) (int, error) {
+	set, err := p.routing(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	trained := map[string]bool{}
+	for _, r := range set.Train {
+		trained[r.Image] = true
+	}
+	n := 0
+	for _, r := range q.records {
+		if trained[r.Image] {
+			n++
+		}
+	}
+	return n, nil
+}
