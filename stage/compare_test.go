@@ -24,18 +24,23 @@ func TestPromote(t *testing.T) {
 	c.Train.Name, c.Eval.Against = "second", stage.DeployedRouter
 	then, _ := mustRun(t, c)
 	e := then["eval"].(*stage.Evaluated)
-	got, want := *e.Report.Comparison, eval.Comparison{A: "second", B: stage.DeployedRouter, Total: 6}
-	if got.A != want.A || got.B != want.B || got.Total != want.Total || len(got.Seen()) != 0 {
-		t.Fatalf("got %+v, want %+v", got, want)
+	got := *e.Report.Comparison
+	if want := [3]any{"second", stage.DeployedRouter, 6}; [3]any{got.A, got.B, got.Total} != want || len(got.Seen()) != 0 {
+		t.Fatalf("got %+v, want %v", got, want)
 	}
 	if !strings.Contains(e.Text, "second against deployed, on the same 6 images") {
 		t.Errorf("the table is not in the text:\n%s", e.Text)
 	}
-	second := then["deploy"].(*stage.Promoted)
-	if yes := got.OnlyA > got.OnlyB; yes != (second.Deployed != nil) || !strings.Contains(second.Why, "only the new one has right") {
-		t.Errorf("got %+v for %+v", second, got)
-	}
+	checkPromoted(t, then["deploy"].(*stage.Promoted), got)
 	checkCompare(t, w, results["generate"].(*stage.Generated).Name, e)
+}
+
+// checkPromoted checks that a router is deployed if it has more right.
+func checkPromoted(t *testing.T, p *stage.Promoted, c eval.Comparison) {
+	t.Helper()
+	if yes := c.OnlyA > c.OnlyB; yes != (p.Deployed != nil) || !strings.Contains(p.Why, "only the new one has right") {
+		t.Errorf("got %+v for %+v", p, c)
+	}
 }
 
 // promotion returns the whole chain.
