@@ -22,16 +22,21 @@ type Needs struct {
 	Adapter     int64 // weights, gradients, moments, the best weights, and a checkpoint being written
 	Activations int64 // of the largest pass, and of the gradient of its layer at hand
 	Features    int64 // of pictures, kept for the next pass, and what heads and calibrations are fitted on
+	Program     int64 // the program itself, with tokenizer and tables
 	Tokens      int   // of the largest pass
 }
 
+// program is Needs.Program: what routing one picture with the embedded network
+// takes beside its weights, measured.
+const program = 48 << 20
+
 // Total returns the sum.
-func (n Needs) Total() int64 { return n.Weights + n.Adapter + n.Activations + n.Features }
+func (n Needs) Total() int64 { return n.Weights + n.Adapter + n.Activations + n.Features + n.Program }
 
 // String lists the parts.
 func (n Needs) String() string {
-	return fmt.Sprintf("weights %s, adapter states %s, activations of %d tokens %s, features %s",
-		mebibytes(n.Weights), mebibytes(n.Adapter), n.Tokens, mebibytes(n.Activations), mebibytes(n.Features))
+	return fmt.Sprintf("weights %s, adapter states %s, activations of %d tokens %s, features %s, program %s",
+		mebibytes(n.Weights), mebibytes(n.Adapter), n.Tokens, mebibytes(n.Activations), mebibytes(n.Features), mebibytes(n.Program))
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
@@ -106,7 +111,7 @@ func (t *Train) Needs(ctx context.Context) (n Needs, err error) {
 // needsOf computes what a run takes.
 func needsOf(b *base.Base, s Settings, l lengths) (Needs, error) {
 	const float = 4
-	n := Needs{Tokens: l.pass(s)}
+	n := Needs{Tokens: l.pass(s), Program: program}
 	for _, name := range b.Weights.Names() {
 		t, err := b.Weights.Tensor(name)
 		if err != nil {
@@ -118,7 +123,11 @@ func needsOf(b *base.Base, s Settings, l lengths) (Needs, error) {
 	cells := int64(together * l.cells)
 	n.Activations = float * forward(b.Config, cells)
 	width := b.Config.Text.Hidden
-	n.Features = min(exampleCache, float*int64(l.pictures*l.cells*width)*(1+deep))
+	cell := int64(width) * (1 + deep)
+	if !frozen(s.Targets) {
+		cell = int64(b.Config.Vision.PatchWidth() * b.Config.Vision.Merge * b.Config.Vision.Merge)
+	}
+	n.Features = min(exampleCache, float*int64(l.pictures*l.cells)*cell)
 	n.Features += 2 * float * int64(l.fitted*(s.Features.Width(width)+width))
 	if s.Rung == router.Linear || s.Rung == router.Prototype {
 		return n, nil

@@ -132,6 +132,7 @@ func (c *chain) planMemory(ctx context.Context, s *stage.Chain) error {
 	}{
 		{"weights of the base network, mapped", n.Weights}, {"adapter, gradients, moments, checkpoint", n.Adapter},
 		{fmt.Sprintf("activations of a pass of %d tokens", n.Tokens), n.Activations}, {"features of pictures", n.Features},
+		{"the program itself", n.Program},
 		{"together", n.Total()}, {"this process may take", s.Train.Memory},
 	} {
 		c.say("%12s  %s", sizeText(part.bytes), part.what)

@@ -73,6 +73,7 @@ type Device struct {
 	precision Precision
 	pool      *pool
 	closed    bool
+	maps      maps
 
 	tasks tasks // of the operation in progress
 	delta []float64
@@ -127,12 +128,13 @@ func (d *Device) Sync() error {
 	return nil
 }
 
-// Close implements [device.Device]. Operations on a closed device panic. To
-// close twice is fine.
+// Close implements [device.Device]: it also gives back the memory that was not
+// freed. Operations on a closed device panic. To close twice is fine.
 func (d *Device) Close() error {
 	if !d.closed {
 		d.closed = true
 		d.pool.close()
+		d.maps.freeAll()
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"sync"
 	"unsafe"
 
 	"mole/tensor"
@@ -15,14 +16,27 @@ const align = 64
 type buffer struct {
 	bytes    []byte // nil once freed
 	imported bool   // never written to
+	mapped   []byte // the pages that bytes is in, nil for the Go heap
 }
 
 // Bytes implements [tensor.Buffer].
 func (b *buffer) Bytes() int { return len(b.bytes) }
 
+// mapFrom is the size in bytes from which on a tensor gets pages of its own.
+// In the Go heap, large tensors that come and go would leave twice their size
+// behind until the collector notices.
+const mapFrom = 1 << 20
+
 // Alloc implements [device.Device]. The memory starts at a cache line.
 func (d *Device) Alloc(t tensor.DType, s tensor.Shape) tensor.Tensor {
 	size := d.sizeOf("alloc", t, s)
+	if size >= mapFrom {
+		if mem := pages(size); mem != nil {
+			b := &buffer{bytes: mem, mapped: mem}
+			d.maps.add(b)
+			return tensor.Tensor{DType: t, Shape: s, Buffer: b}
+		}
+	}
 	// make clears memory only where the system has not just done so.
 	raw := make([]byte, size+align-1)
 	pad := -int(uintptr(unsafe.Pointer(unsafe.SliceData(raw)))) & (align - 1)
@@ -74,6 +88,46 @@ func (d *Device) Free(t tensor.Tensor) {
 		panic(fmt.Sprintf("cpu: free of %v, which is not of this kind of device", t))
 	}
 	b.bytes = nil
+	d.maps.free(b)
+}
+
+// maps are the buffers of a device with pages of their own. It is safe for
+// concurrent use.
+type maps struct {
+	mu  sync.Mutex
+	all map[*buffer]struct{}
+}
+
+func (m *maps) add(b *buffer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.all == nil {
+		m.all = map[*buffer]struct{}{}
+	}
+	m.all[b] = struct{}{}
+}
+
+// free gives the pages of a buffer back to the system, if it has any. Slices
+// of it are gone with it, so nothing may still be at work on them.
+func (m *maps) free(b *buffer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if b.mapped != nil {
+		unmap(b.mapped)
+		b.bytes, b.mapped = nil, nil
+		delete(m.all, b)
+	}
+}
+
+// freeAll does so with all buffers.
+func (m *maps) freeAll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for b := range m.all {
+		unmap(b.mapped)
+		b.bytes, b.mapped = nil, nil
+	}
+	m.all = nil
 }
 
 // Write implements [device.Device].
