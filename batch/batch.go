@@ -32,6 +32,7 @@ type Batch struct {
 	Pos      [][3]int32        // [T]: time, row and column for the rotary embedding
 	Segments []Segment         // in order of Start, the first at 0
 	Labels   []Label           // in order of examples and positions; rows may repeat in a forest
+	Ends     []int32           // last row of each example, as Pack and Share got them; nil in batches made otherwise
 	Images   []*vision.Patches // every image once
 	// Merge is the spatial merge size: Merge by Merge patches become one
 	// feature. It is 0 only where there are no images.

@@ -87,6 +87,7 @@ func (p *packer) add(e Example) error {
 		return err
 	}
 	b.Labels = appendLabels(b.Labels, e, start)
+	b.Ends = append(b.Ends, int32(len(b.Tokens))-1)
 	return nil
 }
 

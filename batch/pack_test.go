@@ -136,6 +136,7 @@ func TestPack(t *testing.T) {
 		},
 		Segments: []batch.Segment{{Start: 0, Parent: -1}, {Start: 4, Parent: -1}, {Start: 6, Parent: -1}},
 		Labels:   []batch.Label{{Row: 2, Target: 6, Weight: 1}, {Row: 8, Target: 8, Weight: 0.5}, {Row: 9, Target: 9, Weight: 0.5}},
+		Ends:     []int32{3, 5, 12},
 		Images:   []*vision.Patches{x, y},
 		Merge:    2,
 		Visual: []batch.Visual{

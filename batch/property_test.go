@@ -47,6 +47,9 @@ func join(b, next *batch.Batch) *batch.Batch {
 	for _, l := range next.Labels {
 		b.Labels = append(b.Labels, batch.Label{Row: l.Row + rows, Target: l.Target, Weight: l.Weight})
 	}
+	for _, end := range next.Ends {
+		b.Ends = append(b.Ends, end+rows)
+	}
 	moved := map[int32]int32{}
 	feature := int32(0)
 	for _, image := range next.Images {

@@ -9,6 +9,10 @@ import "fmt"
 // image is the same pointer, each after an equal beginning. An example that
 // others continue, or repeat, ends inside the tree.
 //
+// An image begins a segment also where nothing branches. So the segments of an
+// example whose text parts from that of others only after its image are the same
+// in any company, and with them, to the last bit, what is computed for it.
+//
 // Branches are in the order in which examples first take them, each with all
 // that follows it. The time is that of Pack, plus the square of the number of
 // examples.
@@ -51,7 +55,11 @@ type tree struct {
 	nodes  []node // the first is the root, which holds no unit
 	rows   int    // of all units
 	labels []treeLabel
+	ends   []place // of the examples
 }
+
+// place is a row of a node, counted from its first.
+type place struct{ node, row int32 }
 
 // node is a unit of a tree, after all units above it.
 type node struct {
@@ -78,9 +86,9 @@ func (t *tree) add(e Example) error {
 	if err := checkRoom(e, t.rows); err != nil {
 		return err
 	}
-	at, count := int32(0), int32(0)
-	return t.layout.units(e, func(first int, u unit) {
-		at = t.below(at, u, count)
+	at, count, last := int32(0), int32(0), int32(0)
+	err := t.layout.units(e, func(first int, u unit) {
+		at, last = t.below(at, u, count), t.layout.rows(u)-1
 		count += t.layout.steps(u)
 		for k := range t.layout.rows(u) {
 			if i := first + int(k) + 1; i < len(e.Labels) && e.Labels[i] != Ignore {
@@ -88,6 +96,8 @@ func (t *tree) add(e Example) error {
 			}
 		}
 	})
+	t.ends = append(t.ends, place{at, last})
+	return err
 }
 
 // below returns the node of u, at position count, below another, where it adds
@@ -131,17 +141,21 @@ func (t *tree) lay() *Batch {
 		l.Row += t.nodes[l.node].row
 		b.Labels = append(b.Labels, l.Label)
 	}
+	for _, e := range t.ends {
+		b.Ends = append(b.Ends, t.nodes[e.node].row+e.row)
+	}
 	return b
 }
 
-// run places a node and those below it, as far as none has another next to it.
-// It returns the first of the nodes below the last, 0 for none.
+// run places a node and those below it, as far as none has another next to it
+// and none is an image. It returns the first of the nodes below the last, 0 for
+// none.
 func (t *tree) run(p *packer, at int32) int32 {
 	for {
 		n := &t.nodes[at]
 		n.row = int32(len(p.batch.Tokens))
 		p.place(n.unit, n.count)
-		if at = n.child; at == 0 || t.nodes[at].next != 0 {
+		if at = n.child; at == 0 || t.nodes[at].next != 0 || t.nodes[at].image != nil {
 			return at
 		}
 	}

@@ -186,15 +186,11 @@ func (n *Network) ask(pictures []*Picture, branches []router.Branch) (o qwen3vl.
 			examples = append(examples, e)
 		}
 	}
-	b, err := batch.Pack(n.router.Layout(), examples)
+	b, err := batch.Share(n.router.Layout(), examples)
 	if err != nil {
 		return o, 0, 0, err
 	}
-	rows := make([]int32, len(b.Segments))
-	for i := range rows {
-		rows[i] = b.End(i) - 1
-	}
-	o, err = n.router.Outputs(b, rows)
+	o, err = n.router.Outputs(b, b.Ends)
 	c := n.router.Config()
 	return o, c.Text.Vocab, c.Text.Hidden, err
 }

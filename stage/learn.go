@@ -110,7 +110,7 @@ func meanLoss(net *qwen3vl.Net, which []int, from train.Examples, budget int) (f
 			return 0, err
 		}
 		which = which[len(ex):]
-		b, err := batch.Pack(net.Layout(), ex)
+		b, err := batch.Share(net.Layout(), ex)
 		if err != nil {
 			return 0, err
 		}

@@ -63,18 +63,14 @@ func segments(b *batch.Batch) []device.Segment {
 	return out
 }
 
-// extend appends s, which may be empty, to past, as one span with the last
-// where it follows that at once.
+// extend appends s to past, unless it is empty. Spans that touch stay apart:
+// keys are summed in blocks from the start of a span on, and where those begin
+// must not depend on what else is in the batch.
 func extend(past []device.Span, s device.Span) []device.Span {
-	last := len(past) - 1
-	switch {
-	case s.Start == s.End:
-	case last >= 0 && past[last].End == s.Start:
-		past[last].End = s.End
-	default:
-		past = append(past, s)
+	if s.Start == s.End {
+		return past
 	}
-	return past
+	return append(past, s)
 }
 
 func (n *Net) ints(v []int32) tensor.Tensor {

@@ -247,7 +247,7 @@ func TestAskedSegments(t *testing.T) {
 	}{
 		{[]int32{0}, []device.Segment{{Start: 0, End: 1, Key: 0, Causal: true}}},
 		{[]int32{2, 3, 4}, []device.Segment{{Start: 0, End: 2, Key: 2, Causal: true, Past: span(0, 2)}, {Start: 2, End: 3, Key: 4, Causal: true, Past: span(0, 4)}}},
-		{[]int32{5, 6, 9}, []device.Segment{{Start: 0, End: 2, Key: 5, Causal: true, Past: span(0, 5)}, {Start: 2, End: 3, Key: 9, Causal: true, Past: span(0, 4, 7, 9)}}},
+		{[]int32{5, 6, 9}, []device.Segment{{Start: 0, End: 2, Key: 5, Causal: true, Past: span(0, 4, 4, 5)}, {Start: 2, End: 3, Key: 9, Causal: true, Past: span(0, 4, 7, 9)}}},
 		{[]int32{3, 7, 11}, []device.Segment{
 			{Start: 0, End: 1, Key: 3, Causal: true, Past: span(0, 3)}, {Start: 1, End: 2, Key: 7, Causal: true, Past: span(0, 4)},
 			{Start: 2, End: 3, Key: 11, Causal: true, Past: span(10, 11)},
