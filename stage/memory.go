@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"mole/base"
@@ -28,7 +30,7 @@ type Needs struct {
 
 // program is Needs.Program: what routing one picture with the embedded network
 // takes beside its weights, measured.
-const program = 48 << 20
+const program = 40 << 20
 
 // Total returns the sum.
 func (n Needs) Total() int64 { return n.Weights + n.Adapter + n.Activations + n.Features + n.Program }
@@ -43,29 +45,61 @@ func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<2
 
 // lengths are the sizes of the samples of a set.
 type lengths struct {
-	shortest, longest int // tokens
-	cells             int // merged cells of the largest picture
-	pictures          int // distinct ones
-	fitted            int // samples that heads and calibrations are fitted on
+	longest   int     // tokens
+	shared    int     // of them, those that every sample begins with
+	mean      float64 // of the others in a training sample
+	deviation float64 // of their number
+	cells     int     // merged cells of the largest picture
+	mostly    float64 // merged cells of a training sample's picture, on average
+	samples   int     // to train on, at least 1
+	pictures  int     // distinct ones
+	fitted    int     // samples that heads and calibrations are fitted on
 }
 
 // lengths returns the sizes of the samples of a set.
-func (t *Train) lengths(set *shard.Set) lengths {
+func (t *Train) lengths(set *shard.Set) (lengths, error) {
 	m, v := &set.Meta, &t.Base.Config.Vision
 	l := lengths{pictures: m.Images.Distinct, fitted: min(m.TrainSamples, perClass*len(t.Experts)) + m.ValSamples}
 	for _, s := range m.Splits {
-		if s.Samples == 0 {
-			continue
-		}
 		l.longest = max(l.longest, s.Lengths.Max)
-		if l.shortest == 0 || s.Lengths.Min < l.shortest {
-			l.shortest = s.Lengths.Min
-		}
 	}
-	l.shortest = max(l.shortest, 1)
 	cell := v.Patch * v.Merge
 	l.cells = min(m.ImagePolicy.MaxPixels/(cell*cell), l.longest)
-	return l
+	split, err := set.Split("train")
+	if err != nil {
+		return l, err
+	}
+	var sum, squares, cells float64
+	for i := range split.Len() {
+		s, err := split.Sample(i)
+		if err != nil {
+			return l, err
+		}
+		if i == 0 {
+			l.shared = max(0, slices.Index(s.Tokens, t.Base.Config.ImageToken))
+		}
+		own := float64(len(s.Tokens) - l.shared)
+		sum, squares = sum+own, squares+own*own
+		for _, id := range s.Tokens {
+			if id == t.Base.Config.ImageToken {
+				cells++
+			}
+		}
+	}
+	l.samples = max(split.Len(), 1)
+	n := float64(l.samples)
+	l.mean, l.mostly = sum/n, cells/n
+	l.deviation = math.Sqrt(max(0, squares/n-l.mean*l.mean))
+	return l, nil
+}
+
+// tokens returns how many tokens n samples have in one pass, where those that
+// they share count once: of their own, hardly ever more than two deviations
+// above the mean. The more of the set is drawn, the less it deviates.
+func (l lengths) tokens(n int) int {
+	left := max(0, 1-float64(n)/float64(l.samples))
+	own := float64(n)*l.mean + 2*l.deviation*math.Sqrt(float64(n)*left)
+	return l.shared + min(int(math.Ceil(own)), n*(l.longest-l.shared))
 }
 
 // passTokens is the size of a pass where memory does not matter.
@@ -78,7 +112,10 @@ func (t *Train) resolve(set *shard.Set) (Settings, error) {
 	if err != nil {
 		return s, err
 	}
-	l := t.lengths(set)
+	l, err := t.lengths(set)
+	if err != nil {
+		return s, err
+	}
 	for {
 		n, err := needsOf(t.Base, s, l)
 		switch {
@@ -105,7 +142,11 @@ func (t *Train) Needs(ctx context.Context) (n Needs, err error) {
 	if err != nil {
 		return n, err
 	}
-	return needsOf(t.Base, s, t.lengths(set))
+	l, err := t.lengths(set)
+	if err != nil {
+		return n, err
+	}
+	return needsOf(t.Base, s, l)
 }
 
 // needsOf computes what a run takes.
@@ -127,7 +168,7 @@ func needsOf(b *base.Base, s Settings, l lengths) (Needs, error) {
 	if !frozen(s.Targets) {
 		cell = int64(b.Config.Vision.PatchWidth() * b.Config.Vision.Merge * b.Config.Vision.Merge)
 	}
-	n.Features = min(exampleCache, float*int64(l.pictures*l.cells)*cell)
+	n.Features = heapRoom * min(exampleCache, int64(float*float64(l.pictures)*l.mostly*float64(cell))) / 100
 	n.Features += 2 * float * int64(l.fitted*(s.Features.Width(width)+width))
 	if s.Rung == router.Linear || s.Rung == router.Prototype {
 		return n, nil
@@ -136,15 +177,18 @@ func needsOf(b *base.Base, s Settings, l lengths) (Needs, error) {
 	// Weights, gradients, two moments and the best weights; a checkpoint holds
 	// all but the gradients once more.
 	n.Adapter = float * 9 * params
-	// Examples that share most of their tokens may all be in one pass.
-	rank, examples := int64(max(s.Rank, s.VisionRank)), max(n.Tokens/l.shortest+1, s.Batch*s.Accumulation)
+	rank, examples := int64(max(s.Rank, s.VisionRank)), l.examples(s)
 	floats := decoder(b.Config, rank)*int64(n.Tokens) + int64(rowsPerExample*examples*b.Config.Text.Vocab)
 	if !frozen(s.Targets) {
-		floats += tower(b.Config, rank) * int64(min(n.Tokens, examples*l.cells))
+		floats += int64(float64(tower(b.Config, rank)) * min(float64(n.Tokens), float64(examples)*l.mostly))
 	}
 	n.Activations = max(n.Activations, float*floats)
 	return n, err
 }
+
+// heapRoom is what the Go heap takes for what it holds, in percent, with the
+// setting of the collector that command mole makes.
+const heapRoom = 125
 
 // exampleCache is what shard.Examples keeps of pictures, in bytes.
 const exampleCache = 256 << 20
@@ -153,13 +197,19 @@ const exampleCache = 256 << 20
 // label and before the end of the answer.
 const rowsPerExample = 2
 
-// pass returns the tokens of the largest pass: of a step, or of an evaluation.
-func (l lengths) pass(s Settings) int {
-	examples := max(s.Batch*s.Accumulation, s.EvalMax)
-	if s.EvalMax < 0 {
-		return max(l.longest, s.PassTokens)
+// examples returns how many examples a pass may have: those of a step, or those
+// of an evaluation, whose passes are cut without a look at what they share.
+func (l lengths) examples(s Settings) int {
+	fit := s.PassTokens/max(1, l.shared+int(l.mean)) + 1
+	if s.EvalMax >= 0 {
+		fit = min(fit, s.EvalMax)
 	}
-	return max(l.longest, min(s.PassTokens, examples*l.longest))
+	return max(s.Batch*s.Accumulation, fit)
+}
+
+// pass returns the tokens of the largest pass.
+func (l lengths) pass(s Settings) int {
+	return max(l.longest, min(s.PassTokens, l.tokens(l.examples(s))))
 }
 
 // adapterParams returns the number of elements of an adapter.
