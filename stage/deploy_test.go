@@ -415,7 +415,8 @@ func TestDeployKilled(t *testing.T) {
 	if dir := os.Getenv(killedDir); dir != "" {
 		t.Fatal(deployForever(t, dir))
 	}
-	dir := filepath.Join(t.TempDir(), "store")
+	temp := t.TempDir()
+	dir := filepath.Join(temp, "store")
 	s, err := file.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -431,7 +432,7 @@ func TestDeployKilled(t *testing.T) {
 	random := rand.New(rand.NewPCG(420, 0))
 	for range kills {
 		child := exec.Command(os.Args[0], "-test.run=^TestDeployKilled$")
-		child.Env = append(os.Environ(), killedDir+"="+dir)
+		child.Env = append(os.Environ(), killedDir+"="+dir, "TMPDIR="+temp) // a killed process leaves its temporary folders
 		out, err := child.StdoutPipe()
 		if err == nil {
 			err = child.Start()

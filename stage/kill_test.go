@@ -53,7 +53,7 @@ func TestChild(t *testing.T) {
 func child(t *testing.T, dir, kill string) *exec.Cmd {
 	t.Helper()
 	c := exec.Command(os.Args[0], "-test.run=^TestChild$")
-	c.Env = append(os.Environ(), chainDir+"="+dir, chainKill+"="+kill, chainFrom+"="+draw(t))
+	c.Env = append(os.Environ(), chainDir+"="+dir, chainKill+"="+kill, chainFrom+"="+draw(t), "TMPDIR="+t.TempDir())
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
