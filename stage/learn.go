@@ -26,6 +26,11 @@ func (l *lessons) train(ctx context.Context, dir string, b *bundle.Bundle) (*lor
 		return nil, err
 	}
 	defer done()
+	if !l.frozen {
+		if err := checkGradients(net, trainer.Layout, trainer.Examples); err != nil {
+			return nil, err
+		}
+	}
 	result, err := trainer.Run(ctx)
 	if err != nil {
 		return nil, err
