@@ -171,6 +171,12 @@ func listing(t *testing.T, dir string) []string {
 	return out
 }
 
+// kept is listing without the locks, which every start takes.
+func kept(t *testing.T, dir string) []string {
+	t.Helper()
+	return slices.DeleteFunc(listing(t, dir), func(name string) bool { return strings.Contains(name, ".lock") })
+}
+
 // TestChain runs the chain two times: the second does nothing (acceptance
 // scenario 1 of the specification mole).
 func TestChain(t *testing.T) {
@@ -186,7 +192,11 @@ func TestChain(t *testing.T) {
 	}
 	weights := results["train"].(*stage.Trained).Bundle.Weights
 	checkRung(t, results["train"].(*stage.Trained).Bundle)
+	files := kept(t, w.State)
 	again, _ := mustRun(t, w.chain(brief()))
+	if after := kept(t, w.State); !slices.Equal(after, files) {
+		t.Errorf("the second start touched files: got %v, want %v", after, files)
+	}
 	for name, done := range map[string]bool{
 		"generate": again["generate"].(*stage.Generated).Done, "upload": again["upload"].(*stage.Uploaded).Done,
 		"preprocess": again["preprocess"].(*stage.Preprocessed).Done, "train": again["train"].(*stage.Trained).Done,

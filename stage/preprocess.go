@@ -72,7 +72,7 @@ func (p *Preprocess) run(ctx context.Context) (*Preprocessed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.data().Publish(ctx, "preprocessed/"+p.Dataset, out.Tree, store.Always); err != nil {
+	if err := p.publish(ctx, out.Tree); err != nil {
 		return nil, err
 	}
 	opened, err := shard.Open(out.Tree.FS(ctx, p.Store))
@@ -81,6 +81,15 @@ func (p *Preprocess) run(ctx context.Context) (*Preprocessed, error) {
 	}
 	out.Meta = &opened.Meta
 	return out, opened.Close()
+}
+
+// publish makes the result the folder of the set's name, unless it is.
+func (p *Preprocess) publish(ctx context.Context, t store.Tree) error {
+	path := "preprocessed/" + p.Dataset
+	if before, err := p.data().Tree(ctx, path); err == nil && sameTree(before, t) {
+		return nil
+	}
+	return p.data().Publish(ctx, path, t, store.Always)
 }
 
 // write makes the folder of shards in work, and stores it.
