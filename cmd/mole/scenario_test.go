@@ -124,7 +124,7 @@ func TestDry(t *testing.T) {
 func checkout(t *testing.T) (dir string) {
 	t.Helper()
 	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("the machine has no bash")
+		t.Skip("this operating system came without bash, which the scripts want")
 	}
 	dir, bin := t.TempDir(), t.TempDir()
 	for _, name := range []string{"scripts", "config"} {
