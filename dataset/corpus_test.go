@@ -47,7 +47,7 @@ var (
 // before them. A section "-- file --" is a file, "-- file:3 --" its third line,
 // "-- file WxH n --" a picture, "-- file cut n --" the first bytes of the file,
 // "-- file delete --" none.
-func unpack(t *testing.T, fsys fstest.MapFS, name string) string {
+func unpack(t testing.TB, fsys fstest.MapFS, name string) string {
 	t.Helper()
 	data, err := os.ReadFile(name)
 	if err != nil {
@@ -70,7 +70,7 @@ func unpack(t *testing.T, fsys fstest.MapFS, name string) string {
 }
 
 // unpackOne adds one section.
-func unpackOne(t *testing.T, fsys fstest.MapFS, name, how, body string) {
+func unpackOne(t testing.TB, fsys fstest.MapFS, name, how, body string) {
 	t.Helper()
 	atoi := func(s string) int { n, _ := strconv.Atoi(s); return n }
 	line, draw, cut := lineOf.FindStringSubmatch(name), drawing.FindStringSubmatch(how), cutShort.FindStringSubmatch(how)
