@@ -157,9 +157,11 @@ func TestTwoChains(t *testing.T) {
 	}
 }
 
-// full is a store on a disk that has room for some more writes.
+// full is a store on a disk that has room for some more writes. After each that
+// publishes something, all of what is published has to be there.
 type full struct {
 	*file.Store
+	t    *testing.T
 	room atomic.Int64 // several files are stored at a time
 }
 
@@ -168,7 +170,11 @@ func (f *full) Put(ctx context.Context, name string, r io.Reader, when store.Con
 	if f.room.Add(-1) < 0 {
 		return &fs.PathError{Op: "write", Path: name, Err: syscall.ENOSPC}
 	}
-	return f.Store.Put(ctx, name, r, when)
+	err := f.Store.Put(ctx, name, r, when)
+	if err == nil && isPublished(name) {
+		whole(f.t, f.Store, name)
+	}
+	return err
 }
 
 // TestDiskFull lets the disk run full at several points of the chain, which
@@ -177,7 +183,7 @@ func TestDiskFull(t *testing.T) {
 	w := openWorkshop(t, t.TempDir(), draw(t))
 	on := w.Store.(*file.Store)
 	for room := 0; ; room = 2*room + 3 {
-		disk := &full{Store: on}
+		disk := &full{Store: on, t: t}
 		disk.room.Store(int64(room))
 		w.Store = disk
 		_, err := w.chain(brief()).Run(t.Context())

@@ -1,6 +1,7 @@
 package stage_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -10,11 +11,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"mole/stage"
 	"mole/store"
+	"mole/store/file"
+	"mole/train"
 )
 
 // chainDir and chainKill name, for a child process, the folder of the chain and
@@ -25,14 +30,16 @@ const (
 	chainFrom = "MOLE_TEST_CHAIN_FROM"
 )
 
-// TestChild is the process that is killed: it runs the whole chain.
+// TestChild is the process that is killed: it runs the whole chain and evaluates,
+// and prints a line whenever it gets on.
 func TestChild(t *testing.T) {
 	dir := os.Getenv(chainDir)
 	if dir == "" {
 		return
 	}
 	w := openWorkshop(t, dir, os.Getenv(chainFrom))
-	c := w.chain(brief())
+	c := watched(w, func() { fmt.Println() })
+	c.Until = "eval"
 	c.After = func(name string, _ any) error {
 		if name != os.Getenv(chainKill) {
 			return nil
@@ -43,21 +50,34 @@ func TestChild(t *testing.T) {
 		}
 		return p.Kill()
 	}
-	fmt.Println("ready")
 	if _, err := c.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// child starts the chain in a process of its own.
-func child(t *testing.T, dir, kill string) *exec.Cmd {
+// watched returns a chain that calls event whenever it gets on.
+func watched(w *workshop, event func()) *stage.Chain {
+	w.Progress = func(string, int64, int64) { event() }
+	c := w.chain(brief())
+	c.Train.Report = func(train.Step, stage.Settings) { event() }
+	c.Train.Evaluated = func(train.Evaluation) { event() }
+	return c
+}
+
+// child starts the chain in a process of its own. events gives the lines that it
+// prints.
+func child(t *testing.T, dir, kill string) (c *exec.Cmd, events *bufio.Scanner) {
 	t.Helper()
-	c := exec.Command(os.Args[0], "-test.run=^TestChild$")
+	c = exec.Command(os.Args[0], "-test.run=^TestChild$")
 	c.Env = append(os.Environ(), chainDir+"="+dir, chainKill+"="+kill, chainFrom+"="+draw(t), "TMPDIR="+t.TempDir())
-	if err := c.Start(); err != nil {
+	out, err := c.StdoutPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return c, bufio.NewScanner(out)
 }
 
 // TestKilled kills the chain after each stage, and then at random moments; the
@@ -65,15 +85,15 @@ func child(t *testing.T, dir, kill string) *exec.Cmd {
 // is ever incomplete.
 func TestKilled(t *testing.T) {
 	undisturbed := openWorkshop(t, t.TempDir(), draw(t))
-	began := time.Now()
-	results, _ := mustRun(t, undisturbed.chain(brief()))
-	took := time.Since(began)
+	events := 0
+	results, _ := mustRun(t, watched(undisturbed, func() { events++ }))
 	want := results["train"].(*stage.Trained).Bundle.Weights
 
 	dir := t.TempDir()
-	for _, name := range []string{"generate", "upload", "preprocess", "train"} {
-		killed(t, child(t, dir, name))
-		intact(t, openWorkshop(t, dir, draw(t)).Store)
+	for _, name := range []string{"generate", "upload", "preprocess", "train", "eval"} {
+		c, _ := child(t, dir, name)
+		killed(t, c)
+		intact(t, openStore(t, dir))
 	}
 	rerun(t, dir, "after each stage", want)
 	kills := 3
@@ -82,18 +102,44 @@ func TestKilled(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(420, 1))
 	dir = t.TempDir()
-	for i := range kills {
-		c := child(t, dir, "")
-		pause := time.Duration(random.Int64N(int64(took)))
-		time.Sleep(pause)
-		_ = c.Process.Kill() // it may have ended
-		_ = c.Wait()
-		intact(t, openWorkshop(t, dir, draw(t)).Store)
-		if i%10 == 9 || i == kills-1 { // begin anew from time to time
-			rerun(t, dir, fmt.Sprintf("kill %d, after %v", i, pause), want)
+	for done := 0; done < kills; {
+		n := 1 + random.IntN(events)
+		pause := time.Duration(random.IntN(4000)) * time.Microsecond
+		if killedAfter(t, dir, n, pause) {
+			done++
+			intact(t, openStore(t, dir))
+		}
+		if n%3 == 0 || done == kills { // begin anew from time to time
+			rerun(t, dir, fmt.Sprintf("%d times, at last %v after event %d", done, pause, n), want)
 			dir = t.TempDir()
 		}
 	}
+}
+
+// killedAfter starts the chain in a folder and kills it a moment after it has got
+// on so many times. It reports false if the chain ended before.
+func killedAfter(t *testing.T, dir string, events int, pause time.Duration) bool {
+	t.Helper()
+	c, lines := child(t, dir, "")
+	for range events {
+		if !lines.Scan() {
+			break
+		}
+	}
+	time.Sleep(pause)
+	_ = c.Process.Kill() // it may have ended
+	var exit *exec.ExitError
+	return errors.As(c.Wait(), &exit) && !exit.Exited()
+}
+
+// openStore opens the store of a chain.
+func openStore(t *testing.T, dir string) store.Store {
+	t.Helper()
+	s, err := file.Open(filepath.Join(dir, "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // killed waits for a child that kills itself.
@@ -120,11 +166,19 @@ func rerun(t *testing.T, dir, when string, want []byte) {
 	intact(t, w.Store)
 }
 
+// published begin the names of references to folders.
+var published = []string{"volumes/", "stages/"}
+
+// isPublished reports whether a name is that of a published folder.
+func isPublished(name string) bool {
+	return slices.ContainsFunc(published, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
 // intact checks that every published folder has all its files.
 func intact(t *testing.T, s store.Store) {
 	t.Helper()
 	ctx := context.Background()
-	for _, prefix := range []string{"volumes/", "stages/"} {
+	for _, prefix := range published {
 		for info, err := range s.List(ctx, prefix) {
 			if err != nil {
 				t.Fatal(err)
