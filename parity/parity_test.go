@@ -43,6 +43,9 @@ func explain(t *testing.T, r *Result) {
 	}
 }
 
+// TestRecordedCases compares logits, loss and every gradient of small networks with
+// runs of the reference implementation (acceptance scenario 12 of the specification
+// mole; the kernels below are compared with float64 in device/devicetest).
 func TestRecordedCases(t *testing.T) {
 	for _, tier := range kernel.Tiers() {
 		t.Run(tier.String(), func(t *testing.T) {

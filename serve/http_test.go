@@ -39,7 +39,7 @@ func wantFields(t *testing.T, got, want map[string]any) {
 
 // TestClients sends what the predecessor's clients send to a real router, and
 // checks that the answers have all fields of both forms (specification mole,
-// 4.18 and 20.14).
+// 4.18; acceptance scenario 14).
 func TestClients(t *testing.T) {
 	_, url, _ := start(t, Options{Source: fixed(deployment("1", real(t, router.Linear)))})
 	ready(t, url)
@@ -126,7 +126,7 @@ var refusals = []refusal{
 }
 
 // TestRefuses sends requests that a real router cannot answer, and requests in
-// which the client chose.
+// which the client chose (scenario 14).
 func TestRefuses(t *testing.T) {
 	_, url, _ := start(t, Options{Source: fixed(deployment("1", real(t, router.Prototype))), MaxImage: 30_000})
 	ready(t, url)

@@ -250,7 +250,7 @@ func TestLoading(t *testing.T) {
 }
 
 // TestSwap changes the router under load: no request is dropped, every answer
-// comes from a router that is open, and old ones are closed (20.13).
+// comes from a router that is open, and old ones are closed (scenario 13).
 func TestSwap(t *testing.T) {
 	var mu sync.Mutex
 	version, routers := 0, []*fake{}

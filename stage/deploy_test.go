@@ -333,7 +333,7 @@ func (f *faulty) Delete(ctx context.Context, name string) error {
 }
 
 // TestDeployFaults lets every operation of the store fail in turn: a failed
-// deployment leaves the old router, one that succeeds the new one (20.13).
+// deployment leaves the old router, one that succeeds the new one (scenario 13).
 func TestDeployFaults(t *testing.T) {
 	f := &faulty{Store: storetest.Memory(), fails: 1 << 30}
 	p := placeIn(t, f)
