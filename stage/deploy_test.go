@@ -402,6 +402,9 @@ func TestDeployTwice(t *testing.T) {
 		if errs[0] != nil && errs[1] != nil || after.Metadata.Release == before {
 			t.Errorf("got %v, and release %s after %s: want that one of them won", errs, after.Metadata.Release, before)
 		}
+		if both := errs[0] == nil && errs[1] == nil; both && after.Metadata.Previous == before {
+			t.Errorf("both won, and release %s knows nothing of the other one", after.Metadata.Release)
+		}
 	}
 }
 
