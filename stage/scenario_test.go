@@ -15,6 +15,7 @@ import (
 	"mole/lora"
 	"mole/model/qwen3vl"
 	"mole/route"
+	"mole/router"
 	"mole/safetensors"
 	"mole/stage"
 	"mole/tensor"
@@ -34,6 +35,7 @@ func (mute) SumSquares(_, _ tensor.Tensor) {}
 func TestReferenceAdapter(t *testing.T) {
 	w := openWorkshop(t, t.TempDir(), draw(t))
 	s := brief()
+	s.Rung = router.LoRA
 	s.Targets, s.Rank, s.Alpha, s.VisionRank, s.VisionAlpha, s.Steps = "reference", 4, 8, 2, 4, 2
 	c := w.chain(s)
 	c.Train.Device = mute{w.dev}
@@ -179,7 +181,9 @@ func TestReadsInstruction(t *testing.T) {
 	for _, text := range []bool{false, true} {
 		w := openWorkshop(t, t.TempDir(), draw(t))
 		w.view = w.look(t, text)
-		results, _ := mustRun(t, w.chain(brief()))
+		s := brief()
+		s.Rung = router.LoRA // the heads see the picture alone
+		results, _ := mustRun(t, w.chain(s))
 		first := results["generate"].(*stage.Generated).Set.Test[0]
 		file, err := os.ReadFile(filepath.Join(w.from, filepath.FromSlash(first.Image)))
 		if err != nil {

@@ -36,7 +36,7 @@ func TestLearning(t *testing.T) {
 	in("generate --samples-per-adapter 50 --test-per-adapter 25 --name routing_test --no-chain")
 	in("upload --no-chain")
 	in("preprocess --dataset-name routing_test --no-chain")
-	const train = "train --dataset-name routing_test --preset tiny --seed 420 --run-name "
+	const train = "train --dataset-name routing_test --preset tiny --rung lora --seed 420 --run-name "
 	in(train + "first --workers 2")
 	in(train + "again --workers 3")
 	if !bytes.Equal(weightsOf(t, state, "first"), weightsOf(t, state, "again")) {

@@ -238,7 +238,7 @@ func weightsOf(t *testing.T, state, run string) []byte {
 // with status 75, and the same command goes on to the bytes of a run that nobody
 // stopped.
 func TestSignal(t *testing.T) {
-	train := strings.Fields("train --dataset-name routing_test --max-tokens 16 --max-steps 60 --batch-size 1 --lora-rank 2 --eval-steps 60 --save-steps 50")
+	train := strings.Fields("train --dataset-name routing_test --rung lora --max-tokens 16 --max-steps 60 --batch-size 1 --lora-rank 2 --eval-steps 60 --save-steps 50")
 	whole, state := prepared(t), prepared(t)
 	must(t, append(train, "--state="+whole)...)
 
