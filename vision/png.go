@@ -35,13 +35,20 @@ func checkPNGLength(data []byte) error {
 	return nil
 }
 
-// decodePNG relies on two facts about image/png: its RGBA and RGBA64 are
-// opaque, and its NRGBA and NRGBA64 hold colours as they are in the file. (Their
-// At methods would multiply them by alpha.)
 func decodePNG(data []byte, o Decoding) (*Image, error) {
 	if err := checkPNGLength(data); err != nil {
 		return nil, err
 	}
+	if im, ok := decodePlainPNG(data, o); ok {
+		return im, nil
+	}
+	return decodeAnyPNG(data, o)
+}
+
+// decodeAnyPNG relies on two facts about image/png: its RGBA and RGBA64 are
+// opaque, and its NRGBA and NRGBA64 hold colours as they are in the file. (Their
+// At methods would multiply them by alpha.)
+func decodeAnyPNG(data []byte, o Decoding) (*Image, error) {
 	src, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
