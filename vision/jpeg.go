@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
+
+	"mole/internal/pixel"
 )
 
 // jpegSize reads the frame header.
@@ -89,9 +91,9 @@ func convertYCbCr(dst, luma, cb, cr []uint8) {
 	for x, v := range luma {
 		y, u, w := int32(v), int32(cb[x])-128, int32(cr[x])-128
 		p := dst[x*channels : x*channels+channels : x*channels+channels]
-		p[0] = clip(y + (91881*w+half)>>16)
-		p[1] = clip(y + (-22554*u-46802*w+half)>>16)
-		p[2] = clip(y + (116130*u+half)>>16)
+		p[0] = pixel.Clip(y + (91881*w+half)>>16)
+		p[1] = pixel.Clip(y + (-22554*u-46802*w+half)>>16)
+		p[2] = pixel.Clip(y + (116130*u+half)>>16)
 	}
 }
 
@@ -105,7 +107,7 @@ func fromCMYK(m *image.CMYK) *Image {
 			light := 255 - int32(src[4*x+3])
 			for c := range channels {
 				v := int32(src[4*x+c])*light + 128
-				dst[x*channels+c] = clip(light - (v>>8+v)>>8)
+				dst[x*channels+c] = pixel.Clip(light - (v>>8+v)>>8)
 			}
 		}
 	}

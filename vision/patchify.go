@@ -1,6 +1,10 @@
 package vision
 
-import "fmt"
+import (
+	"fmt"
+
+	"mole/internal/pixel"
+)
 
 // Patchify normalises the samples of im and cuts it into patches, in the order
 // of merge blocks (3.1), each in the order channel, frame, row, column (3.2);
@@ -35,8 +39,8 @@ func Patchify(im *Image, o Options) (*Patches, error) {
 
 // cutter writes patches of one image.
 type cutter struct {
-	levels *[channels][256]float32 // normalised value of each level
-	patch  int                     // side in pixels
+	levels *pixel.Levels
+	patch  int // side in pixels
 	frames int
 	stride int // samples from one row of the image to the next
 }
@@ -46,18 +50,7 @@ type cutter struct {
 func (c *cutter) cut(dst []float32, src []uint8) []float32 {
 	plane := c.patch * c.patch
 	volume := plane * c.frames
-	for y := range c.patch {
-		row := src[y*c.stride:][:c.patch*channels]
-		r := dst[y*c.patch:][:c.patch]
-		g := dst[volume+y*c.patch:][:c.patch]
-		b := dst[2*volume+y*c.patch:][:c.patch]
-		for x := range r {
-			p := row[x*channels : x*channels+channels : x*channels+channels]
-			r[x] = c.levels[0][p[0]]
-			g[x] = c.levels[1][p[1]]
-			b[x] = c.levels[2][p[2]]
-		}
-	}
+	c.levels.Patch(dst, volume, src, c.stride, c.patch)
 	for ch := range channels {
 		v := dst[ch*volume:][:volume]
 		for f := 1; f < c.frames; f++ {
@@ -69,18 +62,19 @@ func (c *cutter) cut(dst []float32, src []uint8) []float32 {
 
 // levels returns the float32 that each of the 256 levels of each channel is
 // normalised to (5.4), with the roundings of the rule.
-func levels(o Options) *[channels][256]float32 {
-	var t [channels][256]float32
+func levels(o Options) *pixel.Levels {
+	l := &pixel.Levels{Linear: o.Rule == Torchvision}
 	for c := range channels {
 		mean, std := float32(o.Mean[c]), float32(o.Std[c])
+		l.Mean[c], l.Std[c] = mean*255, std*255
 		for v := range 256 {
 			if o.Rule == Pillow {
 				unit := float32(float64(v) * (1.0 / 255))
-				t[c][v] = float32(unit-mean) / std
+				l.Table[c][v] = float32(unit-mean) / std
 			} else {
-				t[c][v] = float32(float32(v)-float32(mean*255)) / float32(std*255)
+				l.Table[c][v] = float32(float32(v)-l.Mean[c]) / l.Std[c]
 			}
 		}
 	}
-	return &t
+	return l
 }

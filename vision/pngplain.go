@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zlib"
+
+	"mole/internal/pixel"
 )
 
 // Colour types of PNG.
@@ -157,7 +159,7 @@ func (f *plainPNG) rows(out *Image, r io.Reader, o Decoding) bool {
 		if convert == nil {
 			row = dst // as it is in the file
 		}
-		if !unfilter(raw[0], row, raw[1:], above, f.step) {
+		if !pixel.Unfilter(raw[0], row, raw[1:], above, f.step) {
 			return false
 		}
 		if convert == nil {

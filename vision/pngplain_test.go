@@ -183,21 +183,3 @@ func FuzzPlainPNG(f *testing.F) {
 		}
 	})
 }
-
-// TestNearest compares with the definition of the filter for all samples.
-func TestNearest(t *testing.T) {
-	abs := func(v int) int { return max(v, -v) }
-	for i := range 1 << 24 {
-		a, b, c := i>>16, i>>8&255, i&255
-		want := c
-		switch p := a + b - c; {
-		case abs(p-a) <= abs(p-b) && abs(p-a) <= abs(p-c):
-			want = a
-		case abs(p-b) <= abs(p-c):
-			want = b
-		}
-		if got := nearest(a, b, c); got != want {
-			t.Fatalf("left %d, above %d, above left %d: got %d, want %d", a, b, c, got, want)
-		}
-	}
-}

@@ -9,6 +9,8 @@ import (
 	"iter"
 
 	"golang.org/x/image/webp"
+
+	"mole/internal/pixel"
 )
 
 // webpSize checks the frame of the file, so that the decoder can trust the
@@ -143,8 +145,8 @@ func convertVP8(dst, luma, cb, cr []uint8) {
 	for x, v := range luma {
 		y, u, w := 19077*int32(v)>>8, int32(cb[x]), int32(cr[x])
 		p := dst[x*channels : x*channels+channels : x*channels+channels]
-		p[0] = clip((y + 26149*w>>8 - 14234) >> 6)
-		p[1] = clip((y - 6419*u>>8 - 13320*w>>8 + 8708) >> 6)
-		p[2] = clip((y + 33050*u>>8 - 17685) >> 6)
+		p[0] = pixel.Clip((y + 26149*w>>8 - 14234) >> 6)
+		p[1] = pixel.Clip((y - 6419*u>>8 - 13320*w>>8 + 8708) >> 6)
+		p[2] = pixel.Clip((y + 33050*u>>8 - 17685) >> 6)
 	}
 }

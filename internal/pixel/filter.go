@@ -1,4 +1,4 @@
-package vision
+package pixel
 
 import "encoding/binary"
 
@@ -11,21 +11,26 @@ const (
 	filterPaeth   = 4 // the one of left, above and above left that is nearest to left + above - above left
 )
 
-// unfilter sets dst to the row that a filter made src of, where above is the row
-// before and a pixel has step bytes. All have the same length. It returns false
-// for a filter that does not exist. dst and src must not overlap.
-func unfilter(filter uint8, dst, src, above []uint8, step int) bool {
+// Unfilter sets dst to the row that a filter of PNG made src of, where above is
+// the row before, and a pixel has step bytes. All have the same length, whole
+// pixels. It returns false for a filter that does not exist. dst must not overlap
+// the others.
+func Unfilter(filter uint8, dst, src, above []uint8, step int) bool {
+	dst, above = dst[:len(src)], above[:len(src)]
 	switch filter {
 	case filterNone:
 		copy(dst, src)
 	case filterSub:
 		sub(dst, src, step)
 	case filterUp:
-		up(dst, src, above)
+		n := upVector(dst, src, above)
+		up(dst[n:], src[n:], above[n:])
 	case filterAverage:
 		average(dst, src, above, step)
 	case filterPaeth:
-		paeth(dst, src, above, step)
+		up(dst[:step], src[:step], above[:step]) // nothing is on the left
+		n := paethVector(dst, src, above, step)
+		paeth(dst[n:], src[n:], above[n:], step)
 	default:
 		return false
 	}
@@ -78,15 +83,10 @@ func average(dst, src, above []uint8, step int) {
 	}
 }
 
-// paeth undoes filterPaeth.
+// paeth undoes filterPaeth behind the first pixel, which is there already.
 func paeth(dst, src, above []uint8, step int) {
-	up(dst[:step], src[:step], above[:step]) // nothing is on the left
-	switch step {
-	case 3:
+	if step == 3 {
 		paeth3(dst, src, above)
-		return
-	case 4:
-		paeth4(dst, src, above)
 		return
 	}
 	for i := step; i < len(src) && i < len(dst) && i < len(above); i++ {
@@ -94,8 +94,8 @@ func paeth(dst, src, above []uint8, step int) {
 	}
 }
 
-// paeth3 is paeth behind the first pixel, for pixels of three bytes: three chains
-// that do not wait for each other.
+// paeth3 is paeth for pixels of three bytes: three chains that do not wait for
+// each other.
 func paeth3(dst, src, above []uint8) {
 	r, g, b := int(dst[0]), int(dst[1]), int(dst[2])
 	above, dst = above[:len(src)], dst[:len(src)]
@@ -106,22 +106,6 @@ func paeth3(dst, src, above []uint8) {
 		dst[i-1] = uint8(g)
 		b = (nearest(b, int(above[i]), int(above[i-3])) + int(src[i])) & 255
 		dst[i] = uint8(b)
-	}
-}
-
-// paeth4 is paeth3 for pixels of four bytes.
-func paeth4(dst, src, above []uint8) {
-	r, g, b, a := int(dst[0]), int(dst[1]), int(dst[2]), int(dst[3])
-	above, dst = above[:len(src)], dst[:len(src)]
-	for i := 7; i < len(src); i += 4 {
-		r = (nearest(r, int(above[i-3]), int(above[i-7])) + int(src[i-3])) & 255
-		dst[i-3] = uint8(r)
-		g = (nearest(g, int(above[i-2]), int(above[i-6])) + int(src[i-2])) & 255
-		dst[i-2] = uint8(g)
-		b = (nearest(b, int(above[i-1]), int(above[i-5])) + int(src[i-1])) & 255
-		dst[i-1] = uint8(b)
-		a = (nearest(a, int(above[i]), int(above[i-4])) + int(src[i])) & 255
-		dst[i] = uint8(a)
 	}
 }
 
