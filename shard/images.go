@@ -180,18 +180,7 @@ func readPicture(fsys fs.FS, name string, o vision.Options) (_ *vision.Image, er
 	} else if n > maxImageFile {
 		return nil, fmt.Errorf("larger than %d bytes", maxImageFile)
 	}
-	im, err := vision.Decode(data.Bytes(), vision.Decoding{})
-	if err != nil {
-		return nil, err
-	}
-	h, w, err := vision.TargetSize(im.H, im.W, o)
-	if err != nil {
-		return nil, err
-	}
-	colours := vision.Colours(im)
-	im = vision.Resize(im, w, h, o.Rule)
-	im.Colours = colours
-	return im, nil
+	return vision.Read(data.Bytes(), vision.Decoding{}, o)
 }
 
 // addImage adds the picture of a path to the shard at hand, if it is new, and

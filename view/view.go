@@ -87,17 +87,10 @@ func New(o Options) (*View, error) {
 // Look decodes a picture, resizes it, and cuts it into patches. The picture
 // returned is the resized one, with the colours of the other.
 func (v *View) Look(file []byte) (*vision.Image, *vision.Patches, error) {
-	im, err := vision.Decode(file, vision.Decoding{})
+	im, err := vision.Read(file, vision.Decoding{}, v.Vision)
 	if err != nil {
 		return nil, nil, err
 	}
-	h, w, err := vision.TargetSize(im.H, im.W, v.Vision)
-	if err != nil {
-		return nil, nil, err
-	}
-	colours := vision.Colours(im)
-	im = vision.Resize(im, w, h, v.Vision.Rule)
-	im.Colours = colours
 	p, err := vision.Patchify(im, v.Vision)
 	return im, p, err
 }

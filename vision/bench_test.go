@@ -56,10 +56,32 @@ func BenchmarkPatchify(b *testing.B) {
 	}
 }
 
+// BenchmarkProcess goes the whole way, with fresh memory and with memory that is
+// kept.
 func BenchmarkProcess(b *testing.B) {
 	data := read(b, benchFile)
+	b.Run("fresh", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := vision.Process(data, vision.Decoding{}, vision.DefaultOptions()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("kept", func(b *testing.B) {
+		p := vision.Processor{Options: vision.DefaultOptions()}
+		for b.Loop() {
+			if _, err := p.Process(data); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkRead goes the way of a picture into a shard.
+func BenchmarkRead(b *testing.B) {
+	data := read(b, benchFile)
 	for b.Loop() {
-		if _, err := vision.Process(data, vision.Decoding{}, vision.DefaultOptions()); err != nil {
+		if _, err := vision.Read(data, vision.Decoding{}, vision.DefaultOptions()); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -21,6 +21,8 @@ type Decoding struct {
 	// ClipGray16 clips grey samples of 16 bits at 255, so that nearly all become
 	// white. Otherwise their high byte counts, as for colours of 16 bits.
 	ClipGray16 bool
+
+	memory []uint8 // for the pixels, if it is large enough
 }
 
 // defaultMaxPixels is also the limit for a request.

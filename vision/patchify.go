@@ -19,30 +19,48 @@ func Patchify(im *Image, o Options) (*Patches, error) {
 		return nil, fmt.Errorf("patches of %d samples as %dx%d pixels (width x height), want sides that are multiples of %d and %d samples a pixel",
 			len(im.RGB), im.W, im.H, f, channels)
 	}
-	p, merge := o.PatchSize, o.MergeSize
-	out := &Patches{
-		Grid:   Grid{T: 1, H: im.H / p, W: im.W / p},
-		Pixels: make([]float32, len(im.RGB)*o.TemporalPatchSize),
-	}
-	c := cutter{levels: levels(o), patch: p, frames: o.TemporalPatchSize, stride: im.W * channels}
-	rest := out.Pixels
-	for row := 0; row < out.Grid.H; row += merge {
-		for col := 0; col < out.Grid.W; col += merge {
-			for i := range merge * merge {
-				y, x := (row+i/merge)*p, (col+i%merge)*p
-				rest = c.cut(rest, im.RGB[(y*im.W+x)*channels:])
-			}
-		}
+	out := newPatches(im.W, im.H, o, nil)
+	c := newCutter(im.W, o)
+	for rest, y := out.Pixels, 0; y < im.H; y += f {
+		rest = c.band(rest, im.RGB[y*c.stride:])
 	}
 	return out, nil
+}
+
+// newPatches returns patches of w by h pixels, in the given memory if that is
+// large enough.
+func newPatches(w, h int, o Options, memory []float32) *Patches {
+	n := w * h * channels * o.TemporalPatchSize
+	if cap(memory) < n {
+		memory = make([]float32, n)
+	}
+	return &Patches{Grid: Grid{T: 1, H: h / o.PatchSize, W: w / o.PatchSize}, Pixels: memory[:n]}
 }
 
 // cutter writes patches of one image.
 type cutter struct {
 	levels *pixel.Levels
 	patch  int // side in pixels
+	merge  int // patches along a side of a block
 	frames int
 	stride int // samples from one row of the image to the next
+}
+
+// newCutter returns a cutter for images of w columns.
+func newCutter(w int, o Options) *cutter {
+	return &cutter{levels: levels(o), patch: o.PatchSize, merge: o.MergeSize, frames: o.TemporalPatchSize, stride: w * channels}
+}
+
+// band writes the patches of one row of blocks, whose first sample is src[0], to
+// the front of dst and returns the rest of dst.
+func (c *cutter) band(dst []float32, src []uint8) []float32 {
+	width := c.patch * channels
+	for left := 0; left < c.stride; left += c.merge * width {
+		for i := range c.merge * c.merge {
+			dst = c.cut(dst, src[i/c.merge*c.patch*c.stride+left+i%c.merge*width:])
+		}
+	}
+	return dst
 }
 
 // cut writes the patch whose first sample is src[0] to the front of dst and

@@ -44,7 +44,12 @@ func decodePlainPNG(data []byte, o Decoding) (*Image, bool) {
 	if err != nil {
 		return nil, false
 	}
-	out := newImage(f.w, f.h)
+	out := &Image{W: f.w, H: f.h}
+	if n := f.w * f.h * channels; n <= cap(o.memory) {
+		out.RGB = o.memory[:n]
+	} else {
+		out.RGB = make([]uint8, n)
+	}
 	if !f.rows(out, r, o) {
 		return nil, false
 	}

@@ -1,12 +1,14 @@
 package vision_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,25 +120,72 @@ func (r recorded) checkFromPath(t *testing.T, dir string) {
 	}
 }
 
-// TestProcess checks that the steps together give what they give one by one.
+// wayFiles are pictures that are resized along both axes, along none, and with
+// alpha.
+var wayFiles = []string{"rgba-150x220.png", "256x256.png", "100x30.png", "853x1155.png", "28x28.png", "gray16-80x64.png", "palette-97x131.png"}
+
+// TestProcess checks that the steps together give what they give one by one,
+// with memory that held another picture before.
 func TestProcess(t *testing.T) {
-	data := read(t, "testdata/processor", "rgba-150x220.png")
-	o := vision.DefaultOptions()
-	got, err := vision.Process(data, vision.Decoding{}, o)
-	if err != nil {
-		t.Fatal(err)
+	for _, rule := range []vision.Rule{vision.Torchvision, vision.Pillow} {
+		o := vision.DefaultOptions()
+		o.Rule, o.MaxPixels = rule, 300*300
+		p := vision.Processor{Options: o}
+		for _, name := range wayFiles {
+			data := read(t, "testdata/processor", name)
+			im := resize(t, decode(t, data, vision.Decoding{}), o)
+			want, err := vision.Patchify(im, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := p.Process(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			samePatches(t, name, got, want)
+			if got, err = vision.Process(data, vision.Decoding{}, o); err != nil {
+				t.Fatal(err)
+			}
+			samePatches(t, name, got, want)
+		}
 	}
-	want, err := vision.Patchify(resize(t, decode(t, data, vision.Decoding{}), o), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+}
+
+func samePatches(t *testing.T, what string, got, want *vision.Patches) {
+	t.Helper()
 	if got.Grid != want.Grid || len(got.Pixels) != len(want.Pixels) {
-		t.Fatalf("got %v with %d samples, want %v with %d", got.Grid, len(got.Pixels), want.Grid, len(want.Pixels))
+		t.Fatalf("%s: got %v with %d samples, want %v with %d", what, got.Grid, len(got.Pixels), want.Grid, len(want.Pixels))
 	}
 	for i, w := range want.Pixels {
 		if math.Float32bits(got.Pixels[i]) != math.Float32bits(w) {
-			t.Fatalf("sample %d is %v, want %v", i, got.Pixels[i], w)
+			t.Fatalf("%s: sample %d is %v, want %v", what, i, got.Pixels[i], w)
 		}
+	}
+}
+
+// TestRead does the same for the way to the resized picture, on several
+// goroutines that share memory.
+func TestRead(t *testing.T) {
+	o := vision.DefaultOptions()
+	for _, name := range wayFiles {
+		data := read(t, "testdata/processor", name)
+		stored := decode(t, data, vision.Decoding{})
+		want := resize(t, stored, o)
+		for range 4 {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				got, err := vision.Read(data, vision.Decoding{}, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got.W != want.W || got.H != want.H || !bytes.Equal(got.RGB, want.RGB) || !slices.Equal(got.Colours, vision.Colours(stored)) {
+					t.Error("got another picture than step by step")
+				}
+			})
+		}
+	}
+	if _, err := vision.Read([]byte("GIF89a"), vision.Decoding{}, o); err == nil {
+		t.Error("got no error for a GIF")
 	}
 }
 

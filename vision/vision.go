@@ -1,7 +1,8 @@
 // Package vision turns image files into the patches that a vision tower reads.
 //
-// The way is [Decode], [TargetSize], [Resize], [Patchify]; [Process] goes all
-// of it. Every step gives the same bytes on every machine: the arithmetic of a
+// The way is [Decode], [TargetSize], [Resize], [Patchify]; [Read] goes it up to
+// the resized picture, [Process] to the end, and a [Processor] does so again and
+// again. Every step gives the same bytes on every machine: the arithmetic of a
 // resize is integer, and no product is fused with a sum where that would change
 // a rounding. Two rules exist for it, those of the two image processors of the
 // reference, see [Rule]. The numbers in brackets in the comments are sections of
@@ -35,18 +36,4 @@ func newImage(w, h int) *Image {
 func (m *Image) row(y int) []uint8 {
 	n := m.W * channels
 	return m.RGB[y*n : (y+1)*n : (y+1)*n]
-}
-
-// Process decodes an image file, brings it to the size that o asks for, and
-// cuts it into patches.
-func Process(data []byte, d Decoding, o Options) (*Patches, error) {
-	im, err := Decode(data, d)
-	if err != nil {
-		return nil, err
-	}
-	h, w, err := TargetSize(im.H, im.W, o)
-	if err != nil {
-		return nil, err
-	}
-	return Patchify(Resize(im, w, h, o.Rule), o)
 }
