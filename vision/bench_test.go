@@ -77,6 +77,16 @@ func BenchmarkProcess(b *testing.B) {
 	})
 }
 
+func BenchmarkColours(b *testing.B) {
+	im, err := vision.Decode(read(b, benchFile), vision.Decoding{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		vision.Colours(im)
+	}
+}
+
 // BenchmarkRead goes the way of a picture into a shard.
 func BenchmarkRead(b *testing.B) {
 	data := read(b, benchFile)

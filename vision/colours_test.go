@@ -2,6 +2,8 @@ package vision
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -19,5 +21,30 @@ func TestColours(t *testing.T) {
 	}
 	if got := Colours(&Image{}); got != nil {
 		t.Errorf("empty picture: got %d shares, want none", len(got))
+	}
+}
+
+// TestColoursCount compares with counting one pixel after the other, for runs of
+// all lengths.
+func TestColoursCount(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for pixels := 1; pixels < 60; pixels++ {
+		im := newImage(pixels, 1)
+		for i := range im.RGB {
+			im.RGB[i] = uint8(r.IntN(2) * 37 * (1 + r.IntN(6)))
+			if i >= channels && r.IntN(4) > 0 {
+				im.RGB[i] = im.RGB[i-channels]
+			}
+		}
+		want := make([]float32, ColourBins)
+		for i := 0; i < len(im.RGB); i += channels {
+			want[int(im.RGB[i]>>4)<<8|int(im.RGB[i+1]>>4)<<4|int(im.RGB[i+2]>>4)]++
+		}
+		for i, v := range want {
+			want[i] = float32(math.Sqrt(float64(v) / float64(pixels)))
+		}
+		if got := Colours(im); !slices.Equal(got, want) {
+			t.Fatalf("%d pixels: got other shares than pixel by pixel", pixels)
+		}
 	}
 }
