@@ -1,6 +1,10 @@
 package pixel
 
-import "golang.org/x/sys/cpu"
+import (
+	"slices"
+
+	"golang.org/x/sys/cpu"
+)
 
 // vectors says whether the vector versions are used. Tests change it.
 var vectors = cpu.X86.HasAVX2
@@ -56,16 +60,16 @@ func paethVector(dst, src, above []uint8, step int) int {
 	return n * step
 }
 
-// rowVector computes the first pixels of a row, and returns how many: those whose
-// groups of weights read inside src, without the last.
+// rowVector computes the first pixels of a row, and returns how many: up to one
+// whose groups of weights would read behind src, without the last of all.
 func (f *Filter) rowVector(dst, src []uint8) int {
 	if !vectors || f.groups == 0 {
 		return 0
 	}
-	n := len(f.Start) - 1
+	n := len(f.offsets) - 1
 	reach := channels*groupTaps*(f.groups-1) + 16
-	for n > 0 && channels*f.Start[n-1]+reach > len(src) {
-		n--
+	if f.last+reach > len(src) { // of the last rows of a picture
+		n = min(n, slices.IndexFunc(f.offsets, func(at int32) bool { return int(at)+reach > len(src) }))
 	}
 	if n <= 0 {
 		return 0

@@ -10,9 +10,12 @@ type Filter struct {
 	Weights [][]int32 // of each sample of the result, at least one
 	Shift   uint      // 1 to 31
 
-	offsets []int32 // Start in bytes
-	short   []int16 // Weights of each sample of the result, filled up with zeros to a multiple of groupTaps
-	groups  int     // of weights of a sample; 0 if they do not fit into 16 bits
+	// What Row reads, without weights of zero at either end, which the edges of a
+	// window often have.
+	offsets []int32 // of the windows, in bytes
+	short   []int16 // weights of each, filled up with zeros to a multiple of groupTaps
+	groups  int     // of weights of a window; 0 if they do not fit into 16 bits
+	last    int     // largest offset
 }
 
 // groupTaps is the number of weights that [Filter.Row] takes at a time.
@@ -20,25 +23,45 @@ const groupTaps = 4
 
 // Prepare completes a filter whose exported fields are set, for Row.
 func (f *Filter) Prepare() {
-	for _, w := range f.Weights {
-		for _, v := range w {
-			if v != int32(int16(v)) {
-				return
-			}
-		}
-	}
-	if len(f.Start) == 0 || f.Start[len(f.Start)-1] > math.MaxInt32/channels {
-		return
-	}
-	f.groups = (f.Reach() + groupTaps - 1) / groupTaps
-	f.short = make([]int16, len(f.Start)*f.groups*groupTaps)
-	f.offsets = make([]int32, len(f.Start))
+	taps := 0
 	for i, w := range f.Weights {
-		f.offsets[i] = int32(channels * f.Start[i])
+		start, w := trim(f.Start[i], w)
+		if !fits16(w) || start > math.MaxInt32/channels {
+			return
+		}
+		f.offsets = append(f.offsets, int32(channels*start))
+		f.last = max(f.last, channels*start)
+		taps = max(taps, len(w))
+	}
+	f.groups = (taps + groupTaps - 1) / groupTaps
+	f.short = make([]int16, len(f.Weights)*f.groups*groupTaps)
+	for i, w := range f.Weights {
+		_, w = trim(f.Start[i], w)
 		for k, v := range w {
 			f.short[i*f.groups*groupTaps+k] = int16(v)
 		}
 	}
+}
+
+// trim cuts zeros off both ends of the weights of a window.
+func trim(start int, w []int32) (int, []int32) {
+	for len(w) > 1 && w[len(w)-1] == 0 {
+		w = w[:len(w)-1]
+	}
+	for len(w) > 1 && w[0] == 0 {
+		start, w = start+1, w[1:]
+	}
+	return start, w
+}
+
+// fits16 reports whether all numbers fit into 16 bits.
+func fits16(w []int32) bool {
+	for _, v := range w {
+		if v != int32(int16(v)) {
+			return false
+		}
+	}
+	return true
 }
 
 // half is what makes a shifted sum round to the nearest.

@@ -16,6 +16,9 @@ func randomFilter(r *rand.Rand, n, size, taps, bits int) *Filter {
 		k := make([]int32, 1+r.IntN(min(n, taps)))
 		for i := range k {
 			k[i] = int32(r.IntN(1<<bits)) - 1<<bits>>1
+			if r.IntN(4) == 0 {
+				k[i] = 0
+			}
 		}
 		f.Weights = append(f.Weights, k)
 		f.Start = append(f.Start, r.IntN(n-len(k)+1))
