@@ -6,7 +6,7 @@ import (
 	"hash/crc32"
 	"io"
 
-	"github.com/klauspost/compress/zlib"
+	"github.com/klauspost/compress/flate"
 
 	"mole/internal/pixel"
 )
@@ -39,23 +39,40 @@ func decodePlainPNG(data []byte, o Decoding) (*Image, bool) {
 	if !ok {
 		return nil, false
 	}
-	packed := bytes.NewReader(f.pixels)
-	r, err := zlib.NewReader(packed)
-	if err != nil {
+	packed, sum, ok := unwrap(f.pixels)
+	if !ok {
 		return nil, false
 	}
+	r := flate.NewReader(packed)
 	out := &Image{W: f.w, H: f.h}
 	if n := f.w * f.h * channels; n <= cap(o.memory) {
 		out.RGB = o.memory[:n]
 	} else {
 		out.RGB = make([]uint8, n)
 	}
-	if !f.rows(out, r, o) {
+	if got, ok := f.rows(out, r, o); !ok || got != sum {
 		return nil, false
 	}
 	var more [1]byte
-	n, err := io.ReadFull(r, more[:]) // the end, where the checksum is compared
+	n, err := io.ReadFull(r, more[:])
 	return out, n == 0 && err == io.EOF && packed.Len() == 0
+}
+
+// unwrap takes compressed data out of their zlib wrapping (RFC 1950) and returns
+// the checksum that they must have. The reader of zlib in klauspost/compress
+// spends more on that checksum than on a screenshot's data.
+func unwrap(data []byte) (packed *bytes.Reader, sum uint32, ok bool) {
+	const (
+		deflate    = 8
+		largest    = 7 << 4 // window
+		dictionary = 1 << 5
+	)
+	if len(data) < 6 || data[0]&15 != deflate || data[0]&0xf0 > largest ||
+		data[1]&dictionary != 0 || binary.BigEndian.Uint16(data)%31 != 0 {
+		return nil, 0, false
+	}
+	end := len(data) - 4
+	return bytes.NewReader(data[2:end]), binary.BigEndian.Uint32(data[end:]), true
 }
 
 // readPlainPNG reads the chunks of a file whose header is there.
@@ -150,22 +167,24 @@ func (f *plainPNG) addPixels(last string, body []byte) bool {
 	return true
 }
 
-// rows reads all rows into out.
-func (f *plainPNG) rows(out *Image, r io.Reader, o Decoding) bool {
+// rows reads all rows into out, and returns the checksum of what was read.
+func (f *plainPNG) rows(out *Image, r io.Reader, o Decoding) (sum uint32, ok bool) {
 	n := f.w * f.step
 	buf := make([]uint8, 1+3*n)
 	raw, row, above := buf[:1+n], buf[1+n:][:n], buf[1+2*n:]
 	convert := f.converter(o)
+	sum = 1
 	for y := range f.h {
 		if _, err := io.ReadFull(r, raw); err != nil {
-			return false
+			return 0, false
 		}
+		sum = pixel.Adler32(sum, raw)
 		dst := out.row(y)
 		if convert == nil {
 			row = dst // as it is in the file
 		}
 		if !pixel.Unfilter(raw[0], row, raw[1:], above, f.step) {
-			return false
+			return 0, false
 		}
 		if convert == nil {
 			above = row
@@ -174,7 +193,7 @@ func (f *plainPNG) rows(out *Image, r io.Reader, o Decoding) bool {
 		convert(dst, row)
 		row, above = above, row
 	}
-	return true
+	return sum, true
 }
 
 // converter returns what makes pixels of a row of the file, nil if there is

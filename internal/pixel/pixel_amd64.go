@@ -38,6 +38,12 @@ func lineAVX2(dst, src *uint8, stride uintptr, weights *int32, taps, blocks uint
 //go:noescape
 func patchAVX2(dst *float32, volume uintptr, src *uint8, stride, size uintptr, mean, std *float32)
 
+// adlerAVX2 sets sums to the sum of 32·blocks bytes, to the sum of the sums of
+// all bytes before each block, and to the sum of the sums inside the blocks.
+//
+//go:noescape
+func adlerAVX2(sums *[3]uint32, p *uint8, blocks uintptr)
+
 // upVector undoes filterUp for the first samples, and returns how many.
 func upVector(dst, src, above []uint8) int {
 	blocks := len(src) / 32
@@ -98,4 +104,15 @@ func (l *Levels) patchVector(dst []float32, volume int, src []uint8, stride, siz
 	_ = dst[2*volume+size*size-1]
 	patchAVX2(&dst[0], uintptr(4*volume), &src[0], uintptr(stride), uintptr(size), &l.Mean[0], &l.Std[0])
 	return true
+}
+
+// adlerVector adds the first bytes to both sums, and returns how many.
+func adlerVector(a, b uint32, p []uint8) (sum, sums uint32, n int) {
+	blocks := uint32(len(p) / 32)
+	if !vectors || blocks == 0 {
+		return a, b, 0
+	}
+	var s [3]uint32
+	adlerAVX2(&s, &p[0], uintptr(blocks))
+	return a + s[0], b + 32*(blocks*a+s[1]) + s[2], int(32 * blocks)
 }

@@ -260,3 +260,58 @@ eight:
 	JNZ         line
 	VZEROUPPER
 	RET
+
+// How often each byte of a block counts in the sum of sums.
+DATA falling<>+0(SB)/8, $0x191a1b1c1d1e1f20
+DATA falling<>+8(SB)/8, $0x1112131415161718
+DATA falling<>+16(SB)/8, $0x090a0b0c0d0e0f10
+DATA falling<>+24(SB)/8, $0x0102030405060708
+GLOBL falling<>(SB), RODATA|NOPTR, $32
+
+// Y0 holds the sums of bytes, Y1 the sums of Y0 before each block, Y2 what the
+// bytes of each block add to the sum of sums.
+//
+// func adlerAVX2(sums *[3]uint32, p *uint8, blocks uintptr)
+TEXT ·adlerAVX2(SB), NOSPLIT, $0-24
+	MOVQ         sums+0(FP), DI
+	MOVQ         p+8(FP), SI
+	MOVQ         blocks+16(FP), CX
+	VPXOR        Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y7, Y7, Y7
+	VMOVDQU      falling<>(SB), Y5
+	VPCMPEQW     Y6, Y6, Y6
+	VPSRLW       $15, Y6, Y6      // ones
+
+sum:
+	VMOVDQU    (SI), Y3
+	VPADDD     Y0, Y1, Y1
+	VPSADBW    Y7, Y3, Y4
+	VPADDD     Y4, Y0, Y0
+	VPMADDUBSW Y5, Y3, Y3
+	VPMADDWD   Y6, Y3, Y3
+	VPADDD     Y3, Y2, Y2
+	ADDQ       $32, SI
+	DECQ       CX
+	JNZ        sum
+
+	VEXTRACTI128 $1, Y0, X3
+	VPADDD       X3, X0, X0
+	VPSHUFD      $0xee, X0, X3
+	VPADDD       X3, X0, X0
+	VMOVD        X0, (DI)
+	VEXTRACTI128 $1, Y1, X3
+	VPADDD       X3, X1, X1
+	VPSHUFD      $0xee, X1, X3
+	VPADDD       X3, X1, X1
+	VMOVD        X1, 4(DI)
+	VEXTRACTI128 $1, Y2, X3
+	VPADDD       X3, X2, X2
+	VPSHUFD      $0xee, X2, X3
+	VPADDD       X3, X2, X2
+	VPSHUFD      $0x55, X2, X3
+	VPADDD       X3, X2, X2
+	VMOVD        X2, 8(DI)
+	VZEROUPPER
+	RET
