@@ -1,6 +1,7 @@
 package router
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -78,10 +79,14 @@ func (m Matrix) MarshalJSON() ([]byte, error) {
 // elements are not as many as its shape says.
 func (m *Matrix) UnmarshalJSON(text []byte) error {
 	var p packedMatrix
-	if err := strict(text, &p); err != nil {
+	shell, elements := cutElements(text)
+	if err := strict(shell, &p); err != nil {
 		return err
 	}
-	raw, err := base64.StdEncoding.Strict().DecodeString(p.Float32)
+	if p.Float32 != "" {
+		elements = []byte(p.Float32) // not cut out, or there are two
+	}
+	raw, err := base64.StdEncoding.Strict().AppendDecode(nil, elements)
 	if err != nil {
 		return fmt.Errorf("matrix: %w", err)
 	}
@@ -94,6 +99,22 @@ func (m *Matrix) UnmarshalJSON(text []byte) error {
 		m.Data[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
 	}
 	return nil
+}
+
+// cutElements cuts the elements out of the JSON of a matrix where they are found
+// at once: encoding/json would go through them byte by byte, several times.
+func cutElements(text []byte) (shell, elements []byte) {
+	_, after, found := bytes.Cut(text, []byte(`"float32"`))
+	lead := len(after) - len(bytes.TrimLeft(after, ": \t\r\n"))
+	at := len(text) - len(after) + lead // of the quote
+	if !found || at >= len(text) || text[at] != '"' {
+		return text, nil
+	}
+	n := bytes.IndexByte(text[at+1:], '"')
+	if n < 0 || bytes.IndexByte(text[at+1:at+1+n], '\\') >= 0 {
+		return text, nil
+	}
+	return slices.Concat(text[:at+1], text[at+1+n:]), text[at+1 : at+1+n]
 }
 
 // isProduct reports whether n = a·b for a, b ≥ 0, without overflow.
