@@ -20,14 +20,21 @@ type recentPiece struct {
 // returned does not depend on it.
 var hashSeed = maphash.MakeSeed()
 
+// memory is what one call of encode works with.
+type memory struct {
+	recent recent
+	piece  piece
+}
+
 // appendPiece appends the tokens of a piece.
-func (t *Tokenizer) appendPiece(dst []int32, c *recent, piece string) []int32 {
+func (t *Tokenizer) appendPiece(dst []int32, m *memory, piece string) []int32 {
+	c := &m.recent
 	p := &c[maphash.String(hashSeed, piece)%uint64(len(c))]
 	if string(p.text[:p.size]) == piece {
 		return append(dst, p.ids[:p.count]...)
 	}
 	n := len(dst)
-	dst = t.merge(dst, piece)
+	dst = t.merge(dst, &m.piece, piece)
 	if len(piece) <= len(p.text) && len(dst)-n <= len(p.ids) {
 		p.size, p.count = uint8(len(piece)), uint8(len(dst)-n)
 		copy(p.text[:], piece)

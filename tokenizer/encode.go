@@ -30,27 +30,27 @@ func (t *Tokenizer) Cut(s string) (before string, id int32, after string, found 
 func (t *Tokenizer) encode(s string, set *addedSet) []int32 {
 	s = validText(s)
 	dst := make([]int32, 0, len(s)/4+1)
-	c := t.recent.Get().(*recent)
+	m := t.memory.Get().(*memory)
 	for s != "" {
 		begin, end, id := set.find(s)
-		dst = t.appendText(dst, c, s[:begin])
+		dst = t.appendText(dst, m, s[:begin])
 		if begin < end {
 			dst = append(dst, id)
 		}
 		s = s[end:]
 	}
-	t.recent.Put(c)
+	t.memory.Put(m)
 	return dst
 }
 
 // appendText appends the ids of valid text.
-func (t *Tokenizer) appendText(dst []int32, c *recent, s string) []int32 {
+func (t *Tokenizer) appendText(dst []int32, m *memory, s string) []int32 {
 	if t.nfc {
 		s = nfc(s)
 	}
 	for i := 0; i < len(s); {
 		end := pieceEnd(s, i)
-		dst = t.appendPiece(dst, c, s[i:end])
+		dst = t.appendPiece(dst, m, s[i:end])
 		i = end
 	}
 	return dst

@@ -63,10 +63,11 @@ func pairKey(left, right int32) uint64 { return uint64(uint32(left))<<32 | uint6
 const longPiece = 48
 
 // merge appends the tokens of piece: of all adjacent pairs the one of lowest
-// rank is merged first, the leftmost of these, until none is left.
-func (t *Tokenizer) merge(dst []int32, piece string) []int32 {
+// rank is merged first, the leftmost of these, until none is left. Long pieces
+// take the memory of p.
+func (t *Tokenizer) merge(dst []int32, p *piece, piece string) []int32 {
 	if len(piece) > longPiece {
-		return t.mergeLong(dst, piece)
+		return t.mergeLong(dst, p, piece)
 	}
 	start := len(dst)
 	for i := range len(piece) {

@@ -35,9 +35,9 @@ type Tokenizer struct {
 	vocab   map[string]int32 // bytes of a token to its id, without added tokens
 	byteID  [256]int32       // token of each single byte
 	merges  pairTable
-	added   addedSet // all added tokens
-	plain   addedSet // those that are not special
-	recent  sync.Pool
+	added   addedSet  // all added tokens
+	plain   addedSet  // those that are not special
+	memory  sync.Pool // of *memory
 }
 
 // Load reads a tokenizer.json, or the one in a directory.
@@ -65,7 +65,7 @@ func Parse(data []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 	t := &Tokenizer{nfc: f.Normalizer != nil}
-	t.recent.New = func() any { return new(recent) }
+	t.memory.New = func() any { return new(memory) }
 	sum := sha256.Sum256(data)
 	t.digest = hex.EncodeToString(sum[:])
 	added, err := readAdded(f.Added)
