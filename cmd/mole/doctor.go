@@ -107,7 +107,7 @@ func diagnose(ctx context.Context) (diagnosis, error) {
 // tierStates lists every tier that the program has kernels for.
 func tierStates() []tierState {
 	var states []tierState
-	for t := kernel.Generic; t <= kernel.AVX512; t++ {
+	for _, t := range kernel.KnownTiers() {
 		s := tierState{Name: t.String(), Supported: true}
 		if err := t.Supported(); err != nil {
 			s.Supported, s.Why = false, err.Error()

@@ -20,7 +20,7 @@ func TestDoctor(t *testing.T) {
 	for _, want := range []string{
 		`build +mole .*go1\.`,
 		`processor +\S`,
-		`kernels +(generic|avx2|avx512): `,
+		`kernels +(generic|avx2|avx512|avx512bf16): `,
 		`  generic +runs here`,
 		`threads +[1-9]\d* workers \(GOMAXPROCS [1-9]`,
 		`memory +\S`,
@@ -66,7 +66,7 @@ func TestDoctorTier(t *testing.T) {
 	if got := run([]string{"doctor"}, &stdout, &stderr); got != statusFailed {
 		t.Errorf("got status %d, want 1", got)
 	}
-	for _, want := range []string{"kernels    none\n", "exactness  not known\n", "runs here\n"} {
+	for _, want := range []string{"kernels       none\n", "exactness     not known\n", "runs here\n"} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("got\n%swant %q in it", &stdout, want)
 		}

@@ -41,13 +41,15 @@ func TestConformance(t *testing.T) {
 	t.Logf("ran %s", strings.Join(ran, ", "))
 }
 
-// TestSameBytes compares devices with several workers with one that has one.
+// TestSameBytes compares devices with several workers with one that has one, in
+// both precisions.
 func TestSameBytes(t *testing.T) {
 	for _, tier := range kernel.Tiers() {
 		for _, workers := range []int{2, 3, 8} {
 			t.Run(fmt.Sprintf("%s/%d workers", tier, workers), func(t *testing.T) {
-				one := open(t, cpu.Options{Tier: tier.String(), Workers: 1})
-				many := open(t, cpu.Options{Tier: tier.String(), Workers: workers})
+				precision := cpu.Precision(workers % 2)
+				one := open(t, cpu.Options{Tier: tier.String(), Workers: 1, Precision: precision})
+				many := open(t, cpu.Options{Tier: tier.String(), Workers: workers, Precision: precision})
 				devicetest.SameBytes(t, one, many)
 				if one.Close() != nil || many.Close() != nil {
 					t.Error("close failed")

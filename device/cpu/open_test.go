@@ -24,7 +24,7 @@ func TestOpen(t *testing.T) {
 		{"set", cpu.Options{Tier: "generic"}, "", "generic", "set by --tier", ""},
 		{"environment", cpu.Options{}, "generic", "generic", "set by MOLE_DEBUG_CPU", ""},
 		{"set wins", cpu.Options{Tier: best}, "nonsense", best, "set by --tier", ""},
-		{"unknown", cpu.Options{Tier: "mmx"}, "", "", "", `tier "mmx": known are generic, avx2, avx512 (set by --tier; this processor runs generic`},
+		{"unknown", cpu.Options{Tier: "mmx"}, "", "", "", `tier "mmx": known are generic, avx2, avx512, avx512bf16 (set by --tier; this processor runs generic`},
 		{"unknown in environment", cpu.Options{}, "sse", "", "", "set by MOLE_DEBUG_CPU"},
 		{"negative", cpu.Options{Workers: -1}, "", "", "", "-1 workers, want 1 or more"},
 		{"precision", cpu.Options{Precision: 7}, "", "", "", "unknown precision Precision(7)"},
@@ -54,17 +54,13 @@ func TestOpen(t *testing.T) {
 
 // TestOpenUnsupported asks for every tier that the processor lacks.
 func TestOpenUnsupported(t *testing.T) {
-	for _, name := range []string{"generic", "avx2", "avx512"} {
-		tier, err := kernel.ParseTier(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, tier := range kernel.KnownTiers() {
 		missing := tier.Supported()
 		if missing == nil {
 			continue
 		}
-		if _, err := cpu.Open(cpu.Options{Tier: name}); err == nil || !strings.Contains(err.Error(), missing.Error()) {
-			t.Errorf("tier %s: got error %v, want %q in it", name, err, missing)
+		if _, err := cpu.Open(cpu.Options{Tier: tier.String()}); err == nil || !strings.Contains(err.Error(), missing.Error()) {
+			t.Errorf("tier %v: got error %v, want %q in it", tier, err, missing)
 		}
 	}
 }

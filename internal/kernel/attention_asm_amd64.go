@@ -402,7 +402,7 @@ func tile14x16AVX512(depth uintptr, a *float32, b *float32, c *float32, aStep ui
 
 // attendSoftmaxOn runs a kernel of tier t.
 func attendSoftmaxOn(t Tier, scores *float32, free uintptr, rest uintptr, sees *int32, state *float32, scale float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		attendSoftmaxAVX512(scores, free, rest, sees, state, scale)
 		return
 	}
@@ -411,7 +411,7 @@ func attendSoftmaxOn(t Tier, scores *float32, free uintptr, rest uintptr, sees *
 
 // attendGradOn runs a kernel of tier t.
 func attendGradOn(t Tier, scores *float32, free uintptr, rest uintptr, sees *int32, ds *float32, lse *float32, delta *float32, scale float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		attendGradAVX512(scores, free, rest, sees, ds, lse, delta, scale)
 		return
 	}
@@ -420,7 +420,7 @@ func attendGradOn(t Tier, scores *float32, free uintptr, rest uintptr, sees *int
 
 // attendScaleOn runs a kernel of tier t.
 func attendScaleOn(t Tier, x *float32, n uintptr, factors *float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		attendScaleAVX512(x, n, factors)
 		return
 	}
@@ -429,7 +429,7 @@ func attendScaleOn(t Tier, x *float32, n uintptr, factors *float32) {
 
 // attendDotOn runs a kernel of tier t.
 func attendDotOn(t Tier, a *float32, b *float32, n uintptr, sums *float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		attendDotAVX512(a, b, n, sums)
 		return
 	}

@@ -22,6 +22,13 @@ import "fmt"
 // order of k within runs of 512, the runs added up in order; each of the
 // operations that follow rounds. Their bytes agree with each other. The error of
 // the sum is at most K·2⁻²⁴ relative to Σ |a·b|, to first order.
+//
+// The exception is tier AVX512BF16 where RoundA is set, B is in bfloat16 and A
+// not transposed: there the processor multiplies bfloat16, two neighbours in k
+// in one instruction and runs of 1024. Each product is exact and each addition
+// rounds once, so the bound on the error is the same; but the order within two
+// neighbours is the processor's, and numbers below the normal range, of operands
+// and of sums, count as 0, which takes an absolute 2⁻¹²⁶ for each.
 type MatMul struct {
 	M, N, K int
 
@@ -40,9 +47,14 @@ type MatMul struct {
 	Alpha, Beta float32
 	Bias        []float32 // [N], or nil for none
 
-	// RoundA rounds A to bfloat16 first, to the nearest even, as a processor
-	// with bfloat16 products does.
+	// RoundA rounds A to bfloat16 first, to the nearest even. A processor with
+	// bfloat16 products can then use them, see above.
 	RoundA bool
+}
+
+// pairs reports whether tier t computes m in products of bfloat16.
+func (m *MatMul) pairs(t Tier) bool {
+	return t == AVX512BF16 && m.RoundA && m.B16 != nil && !m.TransA
 }
 
 // Scratch is the packing memory of one worker. The zero value is ready; it

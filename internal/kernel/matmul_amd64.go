@@ -8,15 +8,25 @@ package kernel
 // of a few on Zen 4, for 1024 rows; they have no influence on results.
 var gemmTiers = [...]gemmTier{
 	AVX2: {
+		each:      1,
 		width:     16,
 		wide:      gemm16ColumnsAVX2,
 		packTiles: 12,
 		stripCols: 1024,
 	},
 	AVX512: {
+		each:      1,
 		width:     32,
 		wide:      gemm32ColumnsAVX512,
 		narrow:    gemm16ColumnsAVX512,
+		packTiles: 1,
+		stripCols: 1024,
+	},
+	AVX512BF16: { // only for operands that can be paired
+		each:      2,
+		width:     32,
+		wide:      gemm32ColumnsAVX512BF16,
+		narrow:    gemm16ColumnsAVX512BF16,
 		packTiles: 1,
 		stripCols: 1024,
 	},
@@ -24,9 +34,12 @@ var gemmTiers = [...]gemmTier{
 
 // mmRun computes m on a tier that the processor supports.
 func mmRun(t Tier, m *MatMul, s *Scratch) {
-	if t == Generic {
+	switch {
+	case t == Generic:
 		mmGeneric(m, s)
-		return
+	case t == AVX512BF16 && !m.pairs(t):
+		gemmTiers[AVX512].product(m, s)
+	default:
+		gemmTiers[t].product(m, s)
 	}
-	gemmTiers[t].product(m, s)
 }

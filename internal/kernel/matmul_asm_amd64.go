@@ -48,6 +48,42 @@ var gemm16ColumnsAVX512 = []gemmMicro{
 	gemm14x16AVX512,
 }
 
+// gemm32ColumnsAVX512BF16 holds the micro-kernels of 32 columns, by height less one.
+var gemm32ColumnsAVX512BF16 = []gemmMicro{
+	gemm1x32AVX512BF16,
+	gemm2x32AVX512BF16,
+	gemm3x32AVX512BF16,
+	gemm4x32AVX512BF16,
+	gemm5x32AVX512BF16,
+	gemm6x32AVX512BF16,
+	gemm7x32AVX512BF16,
+	gemm8x32AVX512BF16,
+	gemm9x32AVX512BF16,
+	gemm10x32AVX512BF16,
+	gemm11x32AVX512BF16,
+	gemm12x32AVX512BF16,
+	gemm13x32AVX512BF16,
+	gemm14x32AVX512BF16,
+}
+
+// gemm16ColumnsAVX512BF16 holds the micro-kernels of 16 columns, by height less one.
+var gemm16ColumnsAVX512BF16 = []gemmMicro{
+	gemm1x16AVX512BF16,
+	gemm2x16AVX512BF16,
+	gemm3x16AVX512BF16,
+	gemm4x16AVX512BF16,
+	gemm5x16AVX512BF16,
+	gemm6x16AVX512BF16,
+	gemm7x16AVX512BF16,
+	gemm8x16AVX512BF16,
+	gemm9x16AVX512BF16,
+	gemm10x16AVX512BF16,
+	gemm11x16AVX512BF16,
+	gemm12x16AVX512BF16,
+	gemm13x16AVX512BF16,
+	gemm14x16AVX512BF16,
+}
+
 // gemmTransposeF32 sets column k of dst to element k of 8 rows of src, for k
 // below 8·groups. Row r begins offsets[r] bytes behind src; columns of dst are
 // stride bytes apart. What lies ahead bytes further is fetched into the cache.
@@ -83,6 +119,35 @@ func gemmCopyF32(src *float32, srcStride uintptr, n uintptr, dst *float32, dstSt
 //
 //go:noescape
 func gemmCopyBF16(src *uint16, srcStride uintptr, n uintptr, dst *float32, dstStride uintptr, groups uintptr, ahead uintptr)
+
+// gemmTransposePairsF32 sets column p of dst to elements 2p and 2p+1 of 16 rows of
+// src, in bfloat16, for p below 16·groups. Row r begins offsets[r] bytes behind
+// src; columns of dst are stride bytes apart. What lies ahead bytes further is
+// fetched into the cache.
+//
+// Requires: AVX512F, AVX512BW, AVX512_BF16
+//
+//go:noescape
+func gemmTransposePairsF32(src *float32, offsets *[16]uintptr, groups uintptr, dst *float32, stride uintptr, ahead uintptr)
+
+// gemmTransposePairsBF16 sets column p of dst to elements 2p and 2p+1 of 16 rows of
+// src, in bfloat16, for p below 16·groups. Row r begins offsets[r] bytes behind
+// src; columns of dst are stride bytes apart. What lies ahead bytes further is
+// fetched into the cache.
+//
+// Requires: AVX512F, AVX512BW, AVX512_BF16
+//
+//go:noescape
+func gemmTransposePairsBF16(src *uint16, offsets *[16]uintptr, groups uintptr, dst *float32, stride uintptr, ahead uintptr)
+
+// gemmJoinBF16 sets n rows of 16·groups pairs to rows 2i and 2i+1 of src side by
+// side. Strides are in bytes. What lies ahead bytes further in src is fetched into
+// the cache.
+//
+// Requires: AVX512F
+//
+//go:noescape
+func gemmJoinBF16(src *uint16, srcStride uintptr, n uintptr, dst *float32, dstStride uintptr, groups uintptr, ahead uintptr)
 
 // gemmRound rounds 8·groups elements at p to bfloat16; see BF16FromF32.
 //
@@ -351,3 +416,206 @@ func gemm13x16AVX512(depth uintptr, a *float32, b *float32, tile *float32, add b
 //
 //go:noescape
 func gemm14x16AVX512(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemmPeakAVX512BF16 does 1536 multiplications and additions n times, for benchmarks.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemmPeakAVX512BF16(n uintptr)
+
+// gemm1x32AVX512BF16 sets tile [1, 32] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm1x32AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm2x32AVX512BF16 sets tile [2, 32] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm2x32AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm3x32AVX512BF16 sets tile [3, 32] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm3x32AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm4x32AVX512BF16 sets tile [4, 32] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm4x32AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm5x32AVX512BF16 sets tile [5, 32] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm5x32AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm6x32AVX512BF16 sets tile [6, 32] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm6x32AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm7x32AVX512BF16 sets tile [7, 32] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm7x32AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm8x32AVX512BF16 sets tile [8, 32] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm8x32AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm9x32AVX512BF16 sets tile [9, 32] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm9x32AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm10x32AVX512BF16 sets tile [10, 32] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm10x32AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm11x32AVX512BF16 sets tile [11, 32] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm11x32AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm12x32AVX512BF16 sets tile [12, 32] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm12x32AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm13x32AVX512BF16 sets tile [13, 32] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm13x32AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm14x32AVX512BF16 sets tile [14, 32] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm14x32AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm1x16AVX512BF16 sets tile [1, 16] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm1x16AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm2x16AVX512BF16 sets tile [2, 16] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm2x16AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm3x16AVX512BF16 sets tile [3, 16] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm3x16AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm4x16AVX512BF16 sets tile [4, 16] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm4x16AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm5x16AVX512BF16 sets tile [5, 16] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm5x16AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm6x16AVX512BF16 sets tile [6, 16] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm6x16AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm7x16AVX512BF16 sets tile [7, 16] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm7x16AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm8x16AVX512BF16 sets tile [8, 16] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm8x16AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm9x16AVX512BF16 sets tile [9, 16] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm9x16AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm10x16AVX512BF16 sets tile [10, 16] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm10x16AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm11x16AVX512BF16 sets tile [11, 16] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm11x16AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm12x16AVX512BF16 sets tile [12, 16] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm12x16AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm13x16AVX512BF16 sets tile [13, 16] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm13x16AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)
+
+// gemm14x16AVX512BF16 sets tile [14, 16] to a · b, or adds that to it; see gemmMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func gemm14x16AVX512BF16(depth uintptr, a *float32, b *float32, tile *float32, add bool)

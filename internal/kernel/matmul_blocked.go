@@ -15,8 +15,8 @@ package kernel
 // so what is computed there is thrown away.
 
 const (
-	// gemmDepth is the length of a run of k. It decides how sums are rounded,
-	// so all tiers that shall agree to the bit have the same.
+	// gemmDepth is the length of a run of k, in packed elements. It decides how
+	// sums are rounded, so all tiers that shall agree to the bit have the same.
 	gemmDepth = 512
 	// gemmStrip is the largest number of rows of a strip; it bounds the scratch.
 	gemmStrip = 1344
@@ -24,7 +24,7 @@ const (
 	// and gemmRowLanes that of gemmCopy.
 	gemmLanes    = 8
 	gemmRowLanes = 16
-	// gemmChunk is the number of rows of B that are packed into all panels
+	// gemmChunk is the number of packed rows of B that are packed into all panels
 	// before the next: so many streams the processor fetches ahead.
 	gemmChunk = 16
 	// gemmSlack is what packers may write behind the last tile of A.
@@ -38,6 +38,7 @@ type gemmMicro func(depth uintptr, a, b, tile *float32, add bool)
 
 // A gemmTier is what a tier brings to the vector product.
 type gemmTier struct {
+	each      int         // elements of k in a packed one: 1, or 2 in bfloat16
 	width     int         // columns of a tile
 	wide      []gemmMicro // by height less one
 	narrow    []gemmMicro // for panels of at most half the width, or nil
@@ -55,7 +56,7 @@ type gemm struct {
 	panels    int // of the strip, side by side
 	height    int // of its tiles
 	taller    int // of its tiles, the first, have a row more
-	k, depth  int // the run
+	k, depth  int // the run: where it begins, and its length in packed elements
 }
 
 // A gemmPanel is a panel of B.
@@ -90,8 +91,8 @@ func (g *gemm) strip() {
 	tiles := mmPieces(g.rows, len(g.wide))
 	g.height, g.taller = g.rows/tiles, g.rows%tiles
 	g.reserve()
-	for g.k = 0; g.k < g.K; g.k += gemmDepth {
-		g.depth = min(gemmDepth, g.K-g.k)
+	for g.k = 0; g.k < g.K; g.k += gemmDepth * g.each {
+		g.depth = min(gemmDepth, mmPieces(g.K-g.k, g.each))
 		g.packB()
 		for t := 0; t < tiles; t += g.packTiles {
 			g.multiply(t, min(t+g.packTiles, tiles))
@@ -101,7 +102,7 @@ func (g *gemm) strip() {
 
 // reserve makes the scratch large enough for the strip.
 func (g *gemm) reserve() {
-	high, depth, padded := len(g.wide), min(gemmDepth, g.K), g.panels*g.width
+	high, depth, padded := len(g.wide), min(gemmDepth, mmPieces(g.K, g.each)), g.panels*g.width
 	g.s.a = mmGrow(g.s.a, g.packTiles*high*depth+gemmSlack)
 	g.s.b = mmGrow(g.s.b, depth*padded)
 	g.s.sums = mmGrow(g.s.sums, g.rows*padded)
@@ -143,12 +144,12 @@ func (g *gemm) multiply(first, last int) {
 // its neighbours.
 func (g *gemm) tile(q *gemmPanel, a []float32, top, height int) {
 	at := top*g.panels*g.width + (q.col-g.col)*height
-	if g.K <= gemmDepth {
+	if g.K <= gemmDepth*g.each {
 		at = 0 // only one run: one tile serves for all
 	}
 	sums := g.s.sums[at:][:height*q.width]
 	q.micro[height-1](uintptr(g.depth), &a[0], &q.b[0], &sums[0], g.k > 0)
-	if g.k+g.depth < g.K {
+	if g.k+g.depth*g.each < g.K {
 		return
 	}
 	if q.cols < q.width {

@@ -6,6 +6,10 @@ package kernel
 // Packers write 8 or 16 elements for each k, more than the tile is high; what
 // is too much is overwritten by the next k or the next tile.
 func (g *gemm) packA(dst []float32, row, height int) {
+	if g.each == 2 {
+		g.pairA(dst, row, height)
+		return
+	}
 	var done int
 	if g.TransA {
 		done = g.copyA(dst, row, height)
@@ -92,7 +96,7 @@ func (g *gemm) fillB(q *gemmPanel, k, end int) {
 		row := q.b[k*q.width:][:q.width]
 		clear(row[q.cols:])
 		for c := range q.cols {
-			row[c] = g.b(g.k+k, q.col+c)
+			row[c] = g.elementB(k, q.col+c)
 		}
 	}
 }
@@ -100,6 +104,9 @@ func (g *gemm) fillB(q *gemmPanel, k, end int) {
 // transposeB packs a panel of B that is stored with k fastest, and returns how
 // much of the run it did.
 func (g *gemm) transposeB(q *gemmPanel) (done int) {
+	if g.each == 2 {
+		return g.pairRowsB(q)
+	}
 	size, group := 4, gemmLanes
 	if g.B16 != nil {
 		size, group = 2, 2*gemmLanes
@@ -122,6 +129,9 @@ func (g *gemm) transposeB(q *gemmPanel) (done int) {
 // copyB packs n rows from row k of a panel of B that is stored with k slowest,
 // and returns how many it did.
 func (g *gemm) copyB(q *gemmPanel, k, n int) (done int) {
+	if g.each == 2 {
+		return g.joinB(q, k, n)
+	}
 	start := (g.k+k)*g.LDB + q.col
 	n = gemmInside(n, g.LDB, (g.K-1)*g.LDB+g.N-start, q.width)
 	if n == 0 {

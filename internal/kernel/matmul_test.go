@@ -264,7 +264,8 @@ func firstDifference(a, b []float32) int {
 	return -1
 }
 
-// TestMatMulVectorTiersAgree checks that all vector tiers give the same bytes.
+// TestMatMulVectorTiersAgree checks that all vector tiers give the same bytes,
+// but where one multiplies bfloat16.
 func TestMatMulVectorTiersAgree(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 60 {
@@ -272,6 +273,9 @@ func TestMatMulVectorTiersAgree(t *testing.T) {
 		var first *MatMul
 		for _, tier := range Tiers()[1:] {
 			m := c.matMul()
+			if m.pairs(tier) {
+				continue
+			}
 			tier.MatMul(m, new(Scratch))
 			if first == nil {
 				first = m
@@ -291,7 +295,7 @@ func TestMatMulRoundA(t *testing.T) {
 			c := randomCase(r, 1+r.IntN(40), 1+r.IntN(40), 1+r.IntN(300))
 			c.round = true
 			got, want := c.matMul(), c.matMul()
-			want.RoundA = false
+			want.RoundA = want.pairs(tier) // twice is once
 			for i, v := range want.A {
 				want.A[i] = roundBF16(v)
 			}
@@ -299,6 +303,30 @@ func TestMatMulRoundA(t *testing.T) {
 			tier.MatMul(want, new(Scratch))
 			if i := firstDifference(got.C, want.C); i >= 0 {
 				t.Fatalf("%v: element %d: got %x, want %x", c, i, got.C[i], want.C[i])
+			}
+		}
+	})
+}
+
+// TestMatMulPairsSmall multiplies numbers below the normal range, which count
+// as 0 where bfloat16 are multiplied.
+func TestMatMulPairsSmall(t *testing.T) {
+	const tiny = 0x1p-126
+	eachTier(t, func(t *testing.T, tier Tier) {
+		for _, c := range []matMulCase{{m: 3, n: 5, k: 7, transB: true}, {m: 17, n: 40, k: 99}} {
+			c.b16, c.round, c.alpha = true, true, 1
+			m := c.matMul()
+			for i := range m.A {
+				m.A[i] *= tiny
+			}
+			got := copyOf(m)
+			tier.MatMul(got, new(Scratch))
+			for at := range m.M * m.N {
+				i, j := at/m.N, at%m.N
+				want, _ := exact(m, i, j)
+				if d := math.Abs(float64(got.C[i*m.LDC+j]) - want); !(d <= 3*float64(m.K)*tiny) {
+					t.Fatalf("%v: element (%d, %d): got %g, want %g", c, i, j, got.C[i*m.LDC+j], want)
+				}
 			}
 		}
 	})
@@ -344,7 +372,7 @@ func TestMatMulNotFinite(t *testing.T) {
 	eachTier(t, func(t *testing.T, tier Tier) {
 		for range 60 {
 			c := randomCase(r, 1+r.IntN(40), 1+r.IntN(70), 1+r.IntN(300))
-			c.alpha, c.b16 = 1, false
+			c.alpha = 1
 			c.beta = float32(math.Copysign(0, float64(r.IntN(2)*2-1)))
 			m := c.matMul()
 			for i := range m.C {
@@ -352,7 +380,11 @@ func TestMatMulNotFinite(t *testing.T) {
 			}
 			row, col, k, l := r.IntN(c.m), r.IntN(c.n), r.IntN(c.k), r.IntN(c.k)
 			*element(m.A, row, k, m.LDA, m.TransA) = float32(math.NaN())
-			*element(m.B32, l, col, m.LDB, m.TransB) = float32(math.Inf(1))
+			if m.B16 != nil {
+				*element(m.B16, l, col, m.LDB, m.TransB) = BF16FromF32(float32(math.Inf(1)))
+			} else {
+				*element(m.B32, l, col, m.LDB, m.TransB) = float32(math.Inf(1))
+			}
 			tier.MatMul(m, new(Scratch))
 			checkNotFinite(t, c, m, row, col)
 		}
@@ -360,7 +392,7 @@ func TestMatMulNotFinite(t *testing.T) {
 }
 
 // element returns element (i, j) of a matrix.
-func element(s []float32, i, j, stride int, trans bool) *float32 {
+func element[T any](s []T, i, j, stride int, trans bool) *T {
 	if trans {
 		i, j = j, i
 	}

@@ -13,3 +13,11 @@ func (t Tier) PeakLoop() (flops float64) {
 	}
 	return peakLoop(t)
 }
+
+// PeakLoopBF16 is PeakLoop in products of bfloat16, for a tier that has them.
+func (t Tier) PeakLoopBF16() (flops float64) {
+	if t != AVX512BF16 || t.Supported() != nil {
+		return 0
+	}
+	return peakLoopBF16()
+}

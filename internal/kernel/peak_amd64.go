@@ -2,10 +2,16 @@ package kernel
 
 // peakLoop is PeakLoop on a vector tier.
 func peakLoop(t Tier) (flops float64) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		gemmPeakAVX512(peakTurns)
 		return peakTurns * 48 * 16 * 2
 	}
 	gemmPeakAVX2(peakTurns)
 	return peakTurns * 48 * 8 * 2
+}
+
+// peakLoopBF16 is PeakLoopBF16 where the processor can.
+func peakLoopBF16() (flops float64) {
+	gemmPeakAVX512BF16(peakTurns)
+	return peakTurns * 48 * 32 * 2
 }

@@ -2,5 +2,7 @@
 
 package kernel
 
-// peakLoop is never called: there is no vector tier.
+// peakLoop and peakLoopBF16 are never called: there is no vector tier.
 func peakLoop(Tier) (flops float64) { return 0 }
+
+func peakLoopBF16() (flops float64) { return 0 }

@@ -19,14 +19,15 @@ type Tier uint8
 
 // The tiers, slowest first.
 const (
-	Generic Tier = iota // plain Go, on every processor: the reference of the others
-	AVX2                // AVX2 and FMA
-	AVX512              // AVX-512 F, BW, DQ and VL
+	Generic    Tier = iota // plain Go, on every processor: the reference of the others
+	AVX2                   // AVX2 and FMA
+	AVX512                 // AVX-512 F, BW, DQ and VL
+	AVX512BF16             // AVX512, and products of bfloat16: see [MatMul.RoundA]
 )
 
-var tierNames = [...]string{Generic: "generic", AVX2: "avx2", AVX512: "avx512"}
+var tierNames = [...]string{Generic: "generic", AVX2: "avx2", AVX512: "avx512", AVX512BF16: "avx512bf16"}
 
-// String returns the name of t: generic, avx2 or avx512.
+// String returns the name of t: generic, avx2, avx512 or avx512bf16.
 func (t Tier) String() string {
 	if int(t) < len(tierNames) {
 		return tierNames[t]
@@ -48,8 +49,9 @@ func ParseTier(s string) (Tier, error) {
 // tierNeeds lists the processor features that each tier requires. AVX2 packs
 // for AVX-512 too.
 var tierNeeds = [...][]string{
-	AVX2:   {"avx2", "fma"},
-	AVX512: {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"},
+	AVX2:       {"avx2", "fma"},
+	AVX512:     {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"},
+	AVX512BF16: {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_bf16"},
 }
 
 // demand panics unless t can run here: the caller has not asked [Tier.Supported].
@@ -78,11 +80,21 @@ func (t Tier) Supported() error {
 	return nil
 }
 
+// KnownTiers returns every tier that there are kernels for, on whatever
+// processor, slowest first.
+func KnownTiers() []Tier {
+	var ts []Tier
+	for t := range Tier(len(tierNames)) {
+		ts = append(ts, t)
+	}
+	return ts
+}
+
 // Tiers returns the tiers that this build on this processor can run, slowest
 // first. The first is Generic.
 func Tiers() []Tier {
 	var ts []Tier
-	for t := range Tier(len(tierNames)) {
+	for _, t := range KnownTiers() {
 		if t.Supported() == nil {
 			ts = append(ts, t)
 		}

@@ -17,8 +17,9 @@ func TestParseTier(t *testing.T) {
 		{"generic", Generic, ""},
 		{"avx2", AVX2, ""},
 		{"avx512", AVX512, ""},
-		{"AVX2", 0, `tier "AVX2": known are generic, avx2, avx512`},
-		{"", 0, `tier "": known are generic, avx2, avx512`},
+		{"avx512bf16", AVX512BF16, ""},
+		{"AVX2", 0, `tier "AVX2": known are generic, avx2, avx512, avx512bf16`},
+		{"", 0, `tier "": known are generic, avx2, avx512, avx512bf16`},
 	}
 	for _, tt := range tests {
 		got, err := ParseTier(tt.in)
@@ -40,7 +41,7 @@ func TestTiers(t *testing.T) {
 	if ts[0] != Generic || !slices.IsSorted(ts) || Best() != ts[len(ts)-1] {
 		t.Errorf("got tiers %v, best %v", ts, Best())
 	}
-	for _, tier := range []Tier{Generic, AVX2, AVX512, 9} {
+	for _, tier := range append(KnownTiers(), 9) {
 		if err := tier.Supported(); (err == nil) != slices.Contains(ts, tier) {
 			t.Errorf("%v: supported %v, but the tiers are %v", tier, err, ts)
 		}
@@ -61,8 +62,9 @@ func TestTiersOfProcessor(t *testing.T) {
 	flags, _, _ = strings.Cut(flags, "\n")
 	has := strings.Fields(flags)
 	needs := map[Tier][]string{
-		AVX2:   {"avx2", "fma"},
-		AVX512: {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"},
+		AVX2:       {"avx2", "fma"},
+		AVX512:     {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"},
+		AVX512BF16: {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_bf16"},
 	}
 	for tier, flags := range needs {
 		lacks := func(f string) bool { return !slices.Contains(has, f) }

@@ -332,7 +332,7 @@ func adamWAVX512(w *float32, m *float32, v *float32, grad *float32, n uintptr, s
 
 // swiGLUOn runs a kernel of tier t.
 func swiGLUOn(t Tier, y *float32, gate *float32, up *float32, n uintptr) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		swiGLUAVX512(y, gate, up, n)
 		return
 	}
@@ -341,7 +341,7 @@ func swiGLUOn(t Tier, y *float32, gate *float32, up *float32, n uintptr) {
 
 // swiGLUGradOn runs a kernel of tier t.
 func swiGLUGradOn(t Tier, dgate *float32, dup *float32, gate *float32, up *float32, dy *float32, n uintptr) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		swiGLUGradAVX512(dgate, dup, gate, up, dy, n)
 		return
 	}
@@ -350,7 +350,7 @@ func swiGLUGradOn(t Tier, dgate *float32, dup *float32, gate *float32, up *float
 
 // geluTanhOn runs a kernel of tier t.
 func geluTanhOn(t Tier, y *float32, x *float32, n uintptr) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		geluTanhAVX512(y, x, n)
 		return
 	}
@@ -359,7 +359,7 @@ func geluTanhOn(t Tier, y *float32, x *float32, n uintptr) {
 
 // geluTanhGradOn runs a kernel of tier t.
 func geluTanhGradOn(t Tier, dx *float32, x *float32, dy *float32, n uintptr) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		geluTanhGradAVX512(dx, x, dy, n)
 		return
 	}
@@ -368,7 +368,7 @@ func geluTanhGradOn(t Tier, dx *float32, x *float32, dy *float32, n uintptr) {
 
 // geluErfOn runs a kernel of tier t.
 func geluErfOn(t Tier, y *float32, x *float32, n uintptr) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		geluErfAVX512(y, x, n)
 		return
 	}
@@ -377,7 +377,7 @@ func geluErfOn(t Tier, y *float32, x *float32, n uintptr) {
 
 // geluErfGradOn runs a kernel of tier t.
 func geluErfGradOn(t Tier, dx *float32, x *float32, dy *float32, n uintptr) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		geluErfGradAVX512(dx, x, dy, n)
 		return
 	}
@@ -386,7 +386,7 @@ func geluErfGradOn(t Tier, dx *float32, x *float32, dy *float32, n uintptr) {
 
 // sumSquaresOn runs a kernel of tier t.
 func sumSquaresOn(t Tier, x *float32, sums *float32, n uintptr) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		sumSquaresAVX512(x, sums, n)
 		return
 	}
@@ -395,7 +395,7 @@ func sumSquaresOn(t Tier, x *float32, sums *float32, n uintptr) {
 
 // sumPlainOn runs a kernel of tier t.
 func sumPlainOn(t Tier, x *float32, sums *float32, n uintptr) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		sumPlainAVX512(x, sums, n)
 		return
 	}
@@ -404,7 +404,7 @@ func sumPlainOn(t Tier, x *float32, sums *float32, n uintptr) {
 
 // sumDeviationsOn runs a kernel of tier t.
 func sumDeviationsOn(t Tier, x *float32, sums *float32, n uintptr, mean float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		sumDeviationsAVX512(x, sums, n, mean)
 		return
 	}
@@ -413,7 +413,7 @@ func sumDeviationsOn(t Tier, x *float32, sums *float32, n uintptr, mean float32)
 
 // rmsNormOn runs a kernel of tier t.
 func rmsNormOn(t Tier, y *float32, x *float32, w *float32, n uintptr, rstd float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		rmsNormAVX512(y, x, w, n, rstd)
 		return
 	}
@@ -422,7 +422,7 @@ func rmsNormOn(t Tier, y *float32, x *float32, w *float32, n uintptr, rstd float
 
 // rmsNormSumOn runs a kernel of tier t.
 func rmsNormSumOn(t Tier, dy *float32, x *float32, w *float32, sums *float32, n uintptr) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		rmsNormSumAVX512(dy, x, w, sums, n)
 		return
 	}
@@ -431,7 +431,7 @@ func rmsNormSumOn(t Tier, dy *float32, x *float32, w *float32, sums *float32, n 
 
 // rmsNormGradOn runs a kernel of tier t.
 func rmsNormGradOn(t Tier, dx *float32, dy *float32, x *float32, w *float32, n uintptr, rstd float32, k float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		rmsNormGradAVX512(dx, dy, x, w, n, rstd, k)
 		return
 	}
@@ -440,7 +440,7 @@ func rmsNormGradOn(t Tier, dx *float32, dy *float32, x *float32, w *float32, n u
 
 // rmsNormGradAddOn runs a kernel of tier t.
 func rmsNormGradAddOn(t Tier, dx *float32, dy *float32, x *float32, w *float32, n uintptr, rstd float32, k float32, beta float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		rmsNormGradAddAVX512(dx, dy, x, w, n, rstd, k, beta)
 		return
 	}
@@ -449,7 +449,7 @@ func rmsNormGradAddOn(t Tier, dx *float32, dy *float32, x *float32, w *float32, 
 
 // layerNormOn runs a kernel of tier t.
 func layerNormOn(t Tier, y *float32, x *float32, w *float32, bias *float32, n uintptr, mean float32, rstd float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		layerNormAVX512(y, x, w, bias, n, mean, rstd)
 		return
 	}
@@ -458,7 +458,7 @@ func layerNormOn(t Tier, y *float32, x *float32, w *float32, bias *float32, n ui
 
 // layerNormSumsOn runs a kernel of tier t.
 func layerNormSumsOn(t Tier, dy *float32, x *float32, w *float32, sums *float32, n uintptr, mean float32, rstd float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		layerNormSumsAVX512(dy, x, w, sums, n, mean, rstd)
 		return
 	}
@@ -467,7 +467,7 @@ func layerNormSumsOn(t Tier, dy *float32, x *float32, w *float32, sums *float32,
 
 // layerNormGradOn runs a kernel of tier t.
 func layerNormGradOn(t Tier, dx *float32, dy *float32, x *float32, w *float32, n uintptr, mean float32, rstd float32, gMean float32, gzMean float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		layerNormGradAVX512(dx, dy, x, w, n, mean, rstd, gMean, gzMean)
 		return
 	}
@@ -476,7 +476,7 @@ func layerNormGradOn(t Tier, dx *float32, dy *float32, x *float32, w *float32, n
 
 // layerNormGradAddOn runs a kernel of tier t.
 func layerNormGradAddOn(t Tier, dx *float32, dy *float32, x *float32, w *float32, n uintptr, mean float32, rstd float32, gMean float32, gzMean float32, beta float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		layerNormGradAddAVX512(dx, dy, x, w, n, mean, rstd, gMean, gzMean, beta)
 		return
 	}
@@ -485,7 +485,7 @@ func layerNormGradAddOn(t Tier, dx *float32, dy *float32, x *float32, w *float32
 
 // ropeHalvesOn runs a kernel of tier t.
 func ropeHalvesOn(t Tier, lo *float32, hi *float32, cos *float32, sin *float32, n uintptr, sign float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		ropeHalvesAVX512(lo, hi, cos, sin, n, sign)
 		return
 	}
@@ -494,7 +494,7 @@ func ropeHalvesOn(t Tier, lo *float32, hi *float32, cos *float32, sin *float32, 
 
 // addVectorsOn runs a kernel of tier t.
 func addVectorsOn(t Tier, dst *float32, a *float32, b *float32, n uintptr) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		addVectorsAVX512(dst, a, b, n)
 		return
 	}
@@ -503,7 +503,7 @@ func addVectorsOn(t Tier, dst *float32, a *float32, b *float32, n uintptr) {
 
 // maxLanesOn runs a kernel of tier t.
 func maxLanesOn(t Tier, x *float32, sums *float32, n uintptr) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		maxLanesAVX512(x, sums, n)
 		return
 	}
@@ -512,7 +512,7 @@ func maxLanesOn(t Tier, x *float32, sums *float32, n uintptr) {
 
 // sumExpOn runs a kernel of tier t.
 func sumExpOn(t Tier, x *float32, sums *float32, n uintptr, top float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		sumExpAVX512(x, sums, n, top)
 		return
 	}
@@ -521,7 +521,7 @@ func sumExpOn(t Tier, x *float32, sums *float32, n uintptr, top float32) {
 
 // scaledExpOn runs a kernel of tier t.
 func scaledExpOn(t Tier, y *float32, x *float32, n uintptr, high float32, low float32, weight float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		scaledExpAVX512(y, x, n, high, low, weight)
 		return
 	}
@@ -530,7 +530,7 @@ func scaledExpOn(t Tier, y *float32, x *float32, n uintptr, high float32, low fl
 
 // adamWOn runs a kernel of tier t.
 func adamWOn(t Tier, w *float32, m *float32, v *float32, grad *float32, n uintptr, scale float32, beta1 float32, keep1 float32, beta2 float32, keep2 float32, shrink float32, rate float32, correct2 float32, eps float32) {
-	if t == AVX512 {
+	if t >= AVX512 {
 		adamWAVX512(w, m, v, grad, n, scale, beta1, keep1, beta2, keep2, shrink, rate, correct2, eps)
 		return
 	}

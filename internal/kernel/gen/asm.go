@@ -122,3 +122,6 @@ func (b bank) zero(a *asm, i int) {
 // y and x return a register of 256 bits and its lower half.
 func y(i int) string { return ymm.reg(i) }
 func x(i int) string { return fmt.Sprintf("X%d", i) }
+
+// z returns a register of 512 bits.
+func z(i int) string { return zmm.reg(i) }

@@ -71,9 +71,12 @@ type table struct {
 	functions  []*function
 }
 
+// bf16Tier has the micro-kernels of the float32 tiers, for pairs of bfloat16.
+var bf16Tier = tier{"AVX512BF16", zmm, 14, []int{2, 1}}
+
 // table returns the micro-kernels of one width that make returns.
 func (t tier) table(prefix, kind string, vecs int, make func(m micro) *function) table {
-	m := micro{tier: t.name, bank: t.bank, vecs: vecs}
+	m := micro{tier: t.name, bank: t.bank, vecs: vecs, pairs: t.name == bf16Tier.name}
 	list := table{fmt.Sprintf("%s%dColumns%s", prefix, m.cols(), t.name), kind, m.cols(), nil}
 	for m.rows = 1; m.rows <= t.rows; m.rows++ {
 		list.functions = append(list.functions, make(m))
@@ -85,13 +88,14 @@ func (t tier) table(prefix, kind string, vecs int, make func(m micro) *function)
 func products() unit {
 	u := unit{
 		name: "matmul",
-		intro: `// Routines of the matrix product: micro-kernels for AVX2 with FMA and for
-// AVX-512, and packers for AVX2 that serve both. The line above each says which
-// instructions it requires; matmul_amd64.go chooses.`,
-		functions: append(packers(), round(), finish()),
+		intro: `// Routines of the matrix product: micro-kernels for AVX2 with FMA, for AVX-512
+// and for pairs of bfloat16, packers for AVX2 that serve both of the first, and
+// such for pairs. The line above each says which instructions it requires;
+// matmul_amd64.go chooses.`,
+		functions: slices.Concat(packers(), pairPackers(), []*function{round(), finish()}),
 	}
-	for _, t := range tiers {
-		u.functions = append(u.functions, peak(t.name, t.bank))
+	for _, t := range append(slices.Clone(tiers), bf16Tier) {
+		u.functions = append(u.functions, peak(t))
 		for _, vecs := range t.vecs {
 			u.add(t.table("gemm", "gemmMicro", vecs, micro.function))
 		}
@@ -185,7 +189,7 @@ func (u *unit) choice(name string) string {
 	f := u.find(name + tiers[0].name)
 	fmt.Fprintf(&b, "// %sOn runs a kernel of tier t.\n%s {\n", name, f.choice(name))
 	for _, t := range tiers[1:] {
-		fmt.Fprintf(&b, "\tif t == %s {\n\t\t%s(%s)\n\t\treturn\n\t}\n", t.name, name+t.name, f.arguments())
+		fmt.Fprintf(&b, "\tif t >= %s {\n\t\t%s(%s)\n\t\treturn\n\t}\n", t.name, name+t.name, f.arguments())
 	}
 	fmt.Fprintf(&b, "\t%s(%s)\n}\n", f.name, f.arguments())
 	return b.String()

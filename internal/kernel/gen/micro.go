@@ -11,6 +11,10 @@ type micro struct {
 	bank bank
 	rows int // of the tile of A
 	vecs int // registers that a row of B takes
+
+	// pairs says that a packed element is two bfloat16, of k and k+1, not one
+	// float32. Nothing else differs: both are four bytes.
+	pairs bool
 }
 
 // unroll is the number of steps of k in one turn of the loop.
@@ -20,13 +24,13 @@ const unroll = 2
 func (m micro) cols() int { return m.vecs * m.bank.lanes() }
 
 // sum returns the register of the sums of row i, piece v.
-func (m micro) sum(i, v int) string { return m.bank.reg(i*m.vecs + v) }
+func (m micro) sum(i, v int) int { return i*m.vecs + v }
 
 // b returns the register of piece v of a row of B.
-func (m micro) b(v int) string { return m.bank.reg(m.bank.count - 4 + v) }
+func (m micro) b(v int) int { return m.bank.count - 4 + v }
 
 // a returns the register of the element of A in row i.
-func (m micro) a(i int) string { return m.bank.reg(m.bank.count - 2 + i%2) }
+func (m micro) a(i int) int { return m.bank.count - 2 + i%2 }
 
 // function returns the micro-kernel as a function.
 func (m micro) function() *function {
@@ -35,7 +39,7 @@ func (m micro) function() *function {
 		doc: []string{
 			fmt.Sprintf("sets tile [%d, %d] to a · b, or adds that to it; see gemmMicro.", m.rows, m.cols()),
 		},
-		requires: map[bank]string{ymm: "AVX2, FMA", zmm: "AVX512F"}[m.bank],
+		requires: m.requires(),
 		params: []param{
 			{"depth", "uintptr"},
 			{"a", "*float32"},
@@ -71,16 +75,37 @@ func (m micro) body(a *asm) {
 	m.finish(a)
 }
 
-// step writes one step of k: every element of a column of A times every piece
-// of a row of B. A kernel for another number type differs from this one here.
+// requires returns the instruction sets of the kernel.
+func (m micro) requires() string {
+	switch {
+	case m.pairs:
+		return "AVX512F, AVX512_BF16"
+	case m.bank == zmm:
+		return "AVX512F"
+	}
+	return "AVX2, FMA"
+}
+
+// multiply writes the instruction that adds the products of registers x and y,
+// lane by lane, to sum.
+func (m micro) multiply(a *asm, x, y, sum int) {
+	if m.pairs {
+		dotPairs(a, x, y, sum)
+		return
+	}
+	a.op("VFMADD231PS", m.bank.reg(x), m.bank.reg(y), m.bank.reg(sum))
+}
+
+// step writes one step of packed elements: every one of a column of A times
+// every piece of a row of B.
 func (m micro) step(a *asm, u int) {
 	for v := range m.vecs {
-		a.op("VMOVUPS", di.at((u*m.vecs+v)*m.bank.bytes), m.b(v))
+		a.op("VMOVUPS", di.at((u*m.vecs+v)*m.bank.bytes), m.bank.reg(m.b(v)))
 	}
 	for i := range m.rows {
-		a.op("VBROADCASTSS", si.at((u*m.rows+i)*4), m.a(i))
+		a.op("VBROADCASTSS", si.at((u*m.rows+i)*4), m.bank.reg(m.a(i)))
 		for v := range m.vecs {
-			a.op("VFMADD231PS", m.b(v), m.a(i), m.sum(i, v))
+			m.multiply(a, m.b(v), m.a(i), m.sum(i, v))
 		}
 	}
 }
@@ -102,21 +127,26 @@ func (m micro) finish(a *asm) {
 
 // peak returns a function that does nothing but multiply and add: 48
 // instructions a turn, in so many sums that none waits for another.
-func peak(tier string, b bank) *function {
+func peak(t tier) *function {
+	m := micro{tier: t.name, bank: t.bank, pairs: t.name == bf16Tier.name}
+	products := 48 * m.bank.lanes()
+	if m.pairs {
+		products *= 2
+	}
 	return &function{
-		name:     "gemmPeak" + tier,
-		doc:      []string{fmt.Sprintf("does %d multiplications and additions n times, for benchmarks.", 48*b.lanes())},
-		requires: map[bank]string{ymm: "AVX2, FMA", zmm: "AVX512F"}[b],
+		name:     "gemmPeak" + m.tier,
+		doc:      []string{fmt.Sprintf("does %d multiplications and additions n times, for benchmarks.", products)},
+		requires: m.requires(),
 		params:   []param{{"n", "uintptr"}},
 		body: func(a *asm) {
-			sums := b.count / 4 * 3
+			sums := m.bank.count / 4 * 3
 			a.args(cx)
-			for i := range b.count {
-				b.zero(a, i)
+			for i := range m.bank.count {
+				m.bank.zero(a, i)
 			}
 			a.loop("steps")
 			for i := range 48 {
-				a.op("VFMADD231PS", b.reg(b.count-1), b.reg(b.count-2), b.reg(i%sums))
+				m.multiply(a, m.bank.count-1, m.bank.count-2, i%sums)
 			}
 			a.next(cx, "steps")
 			a.ret()

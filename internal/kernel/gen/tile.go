@@ -50,12 +50,12 @@ func (t tile) body(a *asm) {
 	}
 	a.loop("steps")
 	for v := range t.vecs {
-		a.op("VMOVUPS", di.at(v*t.bank.bytes), t.b(v))
+		a.op("VMOVUPS", di.at(v*t.bank.bytes), t.bank.reg(t.b(v)))
 	}
 	for i := range t.rows {
-		a.op("VBROADCASTSS", t.element(i), t.a(i))
+		a.op("VBROADCASTSS", t.element(i), t.bank.reg(t.a(i)))
 		for v := range t.vecs {
-			a.op("VFMADD231PS", t.b(v), t.a(i), t.sum(i, v))
+			t.multiply(a, t.b(v), t.a(i), t.sum(i, v))
 		}
 	}
 	a.op("ADDQ", r8, si)
@@ -89,14 +89,14 @@ func (t tile) finish(a *asm) {
 	a.op("MOVQ", dx, di)
 	for i := range t.rows {
 		for v := range t.vecs {
-			a.op("VADDPS", di.at(v*t.bank.bytes), t.sum(i, v), t.sum(i, v))
+			a.op("VADDPS", di.at(v*t.bank.bytes), t.bank.reg(t.sum(i, v)), t.bank.reg(t.sum(i, v)))
 		}
 		a.op("ADDQ", r8, di)
 	}
 	a.label("store")
 	for i := range t.rows {
 		for v := range t.vecs {
-			a.op("VMOVUPS", t.sum(i, v), dx.at(v*t.bank.bytes))
+			a.op("VMOVUPS", t.bank.reg(t.sum(i, v)), dx.at(v*t.bank.bytes))
 		}
 		a.op("ADDQ", r8, dx)
 	}
