@@ -9,7 +9,9 @@ import (
 // A product is cut by rows of the result, so that a core works on the tokens it
 // worked on before, if each worker gets minRows of them: a worker lays out all
 // of b for itself, which below that many rows costs more than it brings.
-// Otherwise it is cut by columns, in multiples of minColumns.
+// Otherwise it is cut by columns, in multiples of minColumns. A few rows are
+// multiplied by a kernel of their own, which reads b as it lies; whether there are
+// so few is asked of the whole product, not of a worker's part.
 const (
 	minRows    = 128
 	minColumns = 64
@@ -20,6 +22,7 @@ type matMulTask struct {
 	tier    kernel.Tier
 	product kernel.MatMul
 	columns bool
+	few     bool // rows of the whole product
 }
 
 func (t *matMulTask) run(w *worker, lo, hi int) {
@@ -30,7 +33,11 @@ func (t *matMulTask) run(w *worker, lo, hi int) {
 	} else {
 		takeRows(m, lo, hi)
 	}
-	t.tier.MatMul(m, &w.scratch)
+	if t.few {
+		t.tier.MatVec(m, &w.scratch)
+	} else {
+		t.tier.MatMul(m, &w.scratch)
+	}
 	w.product = kernel.MatMul{}
 }
 
@@ -77,7 +84,8 @@ func (d *Device) MatMul(dst, a, b tensor.Tensor, o device.MatMul) {
 	d.check("matmul", mat("dst", dst, m, n).result(), left, right.frozen(), vec("bias", o.Bias, n).optional())
 
 	t := &d.tasks.matMul
-	*t = matMulTask{tier: d.tier, product: kernel.MatMul{
+	few := m <= kernel.MatVecRows && o.TransB && !o.TransA
+	*t = matMulTask{tier: d.tier, few: few, product: kernel.MatMul{
 		M: m, N: n, K: k,
 		A: f32(a), LDA: a.Shape[1], TransA: o.TransA,
 		LDB: b.Shape[1], TransB: o.TransB,

@@ -12,32 +12,45 @@ import (
 // far is a fault.
 func TestMatMulStaysInside(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
-	eachTier(t, func(t *testing.T, tier Tier) {
-		for n := range 60 {
-			c := randomCase(r, 1+r.IntN(40), 1+r.IntN(80), 1+r.IntN(80))
-			m := c.matMul()
-			want := copyOf(m)
-			var s Scratch
-			tier.MatMul(want, &s)
-			atEnd := n%2 == 0
-			s.a, s.b = guarded(t, s.a, atEnd), guarded(t, s.b, atEnd)
-			s.sums, s.edge = guarded(t, s.sums, atEnd), guarded(t, s.edge, atEnd)
-			m.A, m.C = guarded(t, m.A, atEnd), guarded(t, m.C, atEnd)
-			m.B32, m.B16, m.Bias = guarded(t, m.B32, atEnd), guarded(t, m.B16, atEnd), guarded(t, m.Bias, atEnd)
-			tier.MatMul(m, &s)
-			if i := firstDifference(m.C, want.C); i >= 0 {
-				t.Fatalf("%v: element %d: got %x, want %x", c, i, m.C[i], want.C[i])
-			}
+	var cases []matMulCase
+	for range 60 {
+		cases = append(cases, randomCase(r, 1+r.IntN(40), 1+r.IntN(80), 1+r.IntN(80)))
+	}
+	eachTier(t, func(t *testing.T, tier Tier) { checkInside(t, cases, tier.MatMul) })
+}
+
+// TestMatVecStaysInside is TestMatMulStaysInside for few rows.
+func TestMatVecStaysInside(t *testing.T) {
+	cases := fewRows(rand.New(rand.NewPCG(13, 12)), 60)
+	eachTier(t, func(t *testing.T, tier Tier) { checkInside(t, cases, tier.MatVec) })
+}
+
+// checkInside runs a product on plain memory, and then on guarded.
+func checkInside(t *testing.T, cases []matMulCase, product func(*MatMul, *Scratch)) {
+	for n, c := range cases {
+		m := c.matMul()
+		want := copyOf(m)
+		var s Scratch
+		product(want, &s)
+		atEnd := n%2 == 0
+		for _, p := range []*[]float32{&s.a, &s.b, &s.sums, &s.edge, &m.A, &m.B32, &m.C, &m.Bias} {
+			*p = guarded(t, *p, atEnd)
 		}
-	})
+		m.B16 = guarded(t, m.B16, atEnd)
+		product(m, &s)
+		if i := firstDifference(m.C, want.C); i >= 0 {
+			t.Fatalf("%v: element %d: got %x, want %x", c, i, m.C[i], want.C[i])
+		}
+	}
 }
 
 // guarded returns a copy of s that has pages without access before and behind
-// it, and touches the one behind it or the one before. A nil s stays nil.
+// it, and touches the one behind it or the one before. An empty s stays what
+// it is.
 func guarded[T float32 | uint16](t *testing.T, s []T, atEnd bool) []T {
 	t.Helper()
-	if s == nil {
-		return nil
+	if len(s) == 0 {
+		return s
 	}
 	size := len(s) * int(unsafe.Sizeof(s[0]))
 	page := syscall.Getpagesize()

@@ -21,3 +21,13 @@ func (t Tier) PeakLoopBF16() (flops float64) {
 	}
 	return peakLoopBF16()
 }
+
+// ReadLoop reads w once and returns the number of bytes: what a product could do
+// whose matrix is not in the cache and which has nothing else to do. It returns 0
+// on a processor without vector tiers.
+func ReadLoop(w []uint16) (bytes int) {
+	if AVX2.Supported() != nil {
+		return 0
+	}
+	return readLoop(w)
+}

@@ -39,7 +39,7 @@ type unit struct {
 // files returns what is generated, by file name.
 func files() map[string]string {
 	list := map[string]string{}
-	for _, u := range []unit{products(), attention(), vectors()} {
+	for _, u := range []unit{products(), fewRows(), attention(), vectors()} {
 		list[u.name+"_amd64.s"] = u.assembly()
 		list[u.name+"_asm_amd64.go"] = u.declarations()
 		if len(u.both) > 0 {
@@ -64,10 +64,10 @@ var tiers = []tier{
 	{"AVX512", zmm, 14, []int{2, 1}},
 }
 
-// A table is a list of micro-kernels of one width, from the lowest.
+// A table is a list of kernels of one kind.
 type table struct {
 	name, kind string
-	cols       int
+	what       string // it holds
 	functions  []*function
 }
 
@@ -77,7 +77,11 @@ var bf16Tier = tier{"AVX512BF16", zmm, 14, []int{2, 1}}
 // table returns the micro-kernels of one width that make returns.
 func (t tier) table(prefix, kind string, vecs int, make func(m micro) *function) table {
 	m := micro{tier: t.name, bank: t.bank, vecs: vecs, pairs: t.name == bf16Tier.name}
-	list := table{fmt.Sprintf("%s%dColumns%s", prefix, m.cols(), t.name), kind, m.cols(), nil}
+	list := table{
+		name: fmt.Sprintf("%s%dColumns%s", prefix, m.cols(), t.name),
+		kind: kind,
+		what: fmt.Sprintf("the micro-kernels of %d columns, by height less one", m.cols()),
+	}
 	for m.rows = 1; m.rows <= t.rows; m.rows++ {
 		list.functions = append(list.functions, make(m))
 	}
@@ -98,6 +102,22 @@ func products() unit {
 		u.functions = append(u.functions, peak(t))
 		for _, vecs := range t.vecs {
 			u.add(t.table("gemm", "gemmMicro", vecs, micro.function))
+		}
+	}
+	return u
+}
+
+// fewRows returns the products of few rows.
+func fewRows() unit {
+	u := unit{
+		name: "matvec",
+		intro: `// Routines of products of few rows with a matrix that is read once. The line
+// above each says which instructions it requires; matvec_amd64.go chooses.`,
+		functions: []*function{read()},
+	}
+	for _, t := range tiers {
+		for _, l := range vecTables(t) {
+			u.add(l)
 		}
 	}
 	return u
@@ -217,7 +237,7 @@ func (u *unit) elsewhere() string {
 // declaration returns the table in Go.
 func (t table) declaration() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "// %s holds the micro-kernels of %d columns, by height less one.\n", t.name, t.cols)
+	fmt.Fprintf(&b, "// %s holds %s.\n", t.name, t.what)
 	fmt.Fprintf(&b, "var %s = []%s{\n", t.name, t.kind)
 	for _, f := range t.functions {
 		fmt.Fprintf(&b, "\t%s,\n", f.name)

@@ -1,0 +1,29 @@
+package kernel
+
+// MatVecRows is the largest number of rows of A that [Tier.MatVec] takes.
+const MatVecRows = 4
+
+// MatVec computes m, of at most [MatVecRows] rows, with B stored transposed and A
+// not, as fast as B can be read: B is not packed, and each of its elements is
+// read once.
+//
+// What [MatMul] promises holds here too, but for the order of sums on a vector
+// tier: those of 16 lanes with AVX-512 or 8 with AVX2, neighbours in k, are
+// added up in halves, then what is left of k less than a whole register is added
+// in float64, in which the rest is computed as well, to be rounded once. Element
+// (i, j) therefore differs from that of Tier.MatMul by rounding. bfloat16 are
+// widened on every tier. The generic tier gives the same bytes as Tier.MatMul.
+func (t Tier) MatVec(m *MatMul, s *Scratch) {
+	m.check()
+	if m.M > MatVecRows || m.TransA || !m.TransB {
+		panic("matvec: want few rows of A, A not transposed and B transposed")
+	}
+	if t > bestTier {
+		t.demand()
+	}
+	if t == Generic {
+		mmGeneric(m, s)
+		return
+	}
+	matVec(t, m, s)
+}
