@@ -66,9 +66,9 @@ type Forward interface {
 	// gradient of Gather.
 	AddRows(dst, src, rows tensor.Tensor)
 
-	// MatMul sets dst [M, N] = o.Alpha · a · b + o.Beta · dst + o.Bias, where
-	// a is [M, K] and b is [K, N], or their transposes if o says so. Sums are
-	// F32 at least. dst is not read if o.Beta is 0.
+	// MatMul sets dst [M, N] = o.Alpha · (a · b + o.A2 · o.B2) + o.Beta · dst +
+	// o.Bias, where a is [M, K] and b is [K, N], or their transposes if o says so.
+	// Sums are F32 at least. dst is not read if o.Beta is 0.
 	MatMul(dst, a, b tensor.Tensor, o MatMul)
 
 	// Add sets dst to a + b, all of one shape. dst may be a or b.
@@ -147,6 +147,11 @@ type MatMul struct {
 	TransA, TransB bool
 	Alpha, Beta    float32
 	Bias           tensor.Tensor // [N] F32, added to every row; the zero tensor for none
+
+	// A2 [M, R] and B2 [R, N], or [N, R] if TransB, both F32, are a second pair
+	// of operands with an inner extent that is small beside K, such as the branch
+	// of an adapter; the zero tensors for none. TransA must not be set beside it.
+	A2, B2 tensor.Tensor
 }
 
 // GELUForm names one of the two functions that are called GELU.

@@ -56,6 +56,7 @@ func everything(d *cpu.Device) map[string]func() {
 		"gather sums":   func() { d.Gather(x, y, ids, mean) },
 		"add rows":      func() { d.AddRows(x, y, ids) },
 		"matmul":        func() { d.MatMul(x, y, half, device.MatMul{Alpha: 1, TransB: true, Bias: w}) },
+		"matmul pairs":  func() { d.MatMul(y, x, half, device.MatMul{Alpha: 1, A2: z, B2: square}) },
 		"matmul by col": func() { d.MatMul(square, y, x, device.MatMul{Alpha: 1, TransA: true}) },
 		"add":           func() { d.Add(x, x, y) },
 		"fill":          func() { d.Fill(x, 0) },

@@ -49,20 +49,26 @@ func takeRows(m *kernel.MatMul, lo, hi int) {
 	} else {
 		m.A = m.A[lo*m.LDA:]
 	}
+	if m.K2 > 0 {
+		m.A2 = m.A2[lo*m.LDA2:]
+	}
 	m.C = m.C[lo*m.LDC:]
 }
 
 // takeColumns narrows m to columns lo to hi-1 of its result.
 func takeColumns(m *kernel.MatMul, lo, hi int) {
 	m.N = hi - lo
-	from := lo
+	from, from2 := lo, lo
 	if m.TransB {
-		from = lo * m.LDB
+		from, from2 = lo*m.LDB, lo*m.LDB2
 	}
 	if m.B16 != nil {
 		m.B16 = m.B16[from:]
 	} else {
 		m.B32 = m.B32[from:]
+	}
+	if m.K2 > 0 {
+		m.B2 = m.B2[from2:]
 	}
 	m.C = m.C[lo:]
 	if m.Bias != nil {
@@ -81,7 +87,11 @@ func (d *Device) MatMul(dst, a, b tensor.Tensor, o device.MatMul) {
 	if o.TransB {
 		right = mat("b", b, n, k)
 	}
-	d.check("matmul", mat("dst", dst, m, n).result(), left, right.frozen(), vec("bias", o.Bias, n).optional())
+	left2, right2, rank := second(m, n, o)
+	d.check("matmul", mat("dst", dst, m, n).result(), left, right.frozen(), vec("bias", o.Bias, n).optional(), left2, right2)
+	if rank > 0 && o.TransA {
+		panic(describe("matmul", []operand{mat("dst", dst, m, n), left, right, left2, right2}, "a is transposed beside a second pair"))
+	}
 
 	t := &d.tasks.matMul
 	few := m <= kernel.MatVecRows && o.TransB && !o.TransA
@@ -89,6 +99,7 @@ func (d *Device) MatMul(dst, a, b tensor.Tensor, o device.MatMul) {
 		M: m, N: n, K: k,
 		A: f32(a), LDA: a.Shape[1], TransA: o.TransA,
 		LDB: b.Shape[1], TransB: o.TransB,
+		K2: rank, A2: f32(o.A2), LDA2: rank, B2: f32(o.B2), LDB2: o.B2.Shape[1],
 		C: f32(dst), LDC: n, Alpha: o.Alpha, Beta: o.Beta, Bias: f32(o.Bias),
 	}}
 	if b.DType == tensor.BF16 {
@@ -98,6 +109,20 @@ func (d *Device) MatMul(dst, a, b tensor.Tensor, o device.MatMul) {
 	}
 	d.runMatMul(t)
 	*t = matMulTask{}
+}
+
+// second returns the operands of the second pair of a product, which may both
+// be none, and its inner extent.
+func second(m, n int, o device.MatMul) (left, right operand, rank int) {
+	if o.A2.IsZero() && o.B2.IsZero() {
+		return mat("a2", o.A2, m, 0).optional(), mat("b2", o.B2, 0, n).optional(), 0
+	}
+	rank = o.A2.Shape[1]
+	left, right = mat("a2", o.A2, m, rank), mat("b2", o.B2, rank, n)
+	if o.TransB {
+		right = mat("b2", o.B2, n, rank)
+	}
+	return left, right, rank
 }
 
 // runMatMul cuts t for the workers.

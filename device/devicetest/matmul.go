@@ -29,6 +29,7 @@ func checkMatMul(x *trial) {
 				}
 				x.try("M=%d N=%d K=%d b %v transposed %v,%v alpha=%v beta=%v", s[0], s[1], s[2], d, o.TransA, o.TransB, o.Alpha, o.Beta)
 				p := x.product(s, d, o, (i+flags)%2 == 0)
+				p.addPair(x, []int{0, 16, 0, 5}[(i+flags)%4])
 				x.dev.MatMul(p.dst.Tensor, p.a.Tensor, p.b.Tensor, p.o)
 				x.expect(p.dst, func() []bound { return p.want(p.a.values) })
 			}
@@ -75,7 +76,25 @@ type product struct {
 	m, n, k   int
 	dst, a, b *array
 	bias      []float64
+	rank      int // of the second pair, or 0
+	a2, b2    *array
 	o         device.MatMul
+}
+
+// addPair draws a second pair of operands, if rank is not 0 and there may be one.
+// BF16 need not hold their values.
+func (p *product) addPair(x *trial, rank int) {
+	if rank == 0 || p.o.TransA {
+		return
+	}
+	p.rank = rank
+	p.a2 = x.normal("a2", p.m, rank)
+	if p.o.TransB {
+		p.b2 = x.normal("b2", p.n, rank)
+	} else {
+		p.b2 = x.normal("b2", rank, p.n)
+	}
+	p.o.A2, p.o.B2 = p.a2.Tensor, p.b2.Tensor
 }
 
 // product draws the operands. Beside a BF16 matrix the first holds only what
@@ -114,20 +133,26 @@ func (p *product) want(a []float64) []bound {
 	for i := range p.m {
 		for j := range p.n {
 			var sum, mag float64
-			for k := range p.k {
-				t := a[at(i, k, p.m, p.k, p.o.TransA)] * p.b.values[at(k, j, p.k, p.n, p.o.TransB)]
+			for _, t := range append(p.terms(a, i, j), p.rest(i, j)...) {
 				sum += t
 				mag += math.Abs(t)
 			}
-			sum, mag = float64(p.o.Alpha)*sum, math.Abs(float64(p.o.Alpha))*mag
-			for _, t := range p.rest(i, j) {
-				sum += t
-				mag += math.Abs(t)
-			}
-			list = append(list, bound{sum, slack(p.k, mag)})
+			list = append(list, bound{sum, slack(p.k+p.rank, mag)})
 		}
 	}
 	return list
+}
+
+// terms returns the products that are added up in row i and column j.
+func (p *product) terms(a []float64, i, j int) (terms []float64) {
+	alpha := float64(p.o.Alpha)
+	for k := range p.k {
+		terms = append(terms, alpha*a[at(i, k, p.m, p.k, p.o.TransA)]*p.b.values[at(k, j, p.k, p.n, p.o.TransB)])
+	}
+	for k := range p.rank {
+		terms = append(terms, alpha*p.a2.values[i*p.rank+k]*p.b2.values[at(k, j, p.rank, p.n, p.o.TransB)])
+	}
+	return terms
 }
 
 // rest returns what is added to the product in row i and column j.

@@ -57,6 +57,8 @@ type gemm struct {
 	height    int // of its tiles
 	taller    int // of its tiles, the first, have a row more
 	k, depth  int // the run: where it begins, and its length in packed elements
+
+	second *gemm // the product of the second pair, on the same strip; nil for none
 }
 
 // A gemmPanel is a panel of B.
@@ -69,7 +71,7 @@ type gemmPanel struct {
 
 // product computes m.
 func (t *gemmTier) product(m *MatMul, s *Scratch) {
-	g := gemm{MatMul: m, gemmTier: t, s: s}
+	g := gemm{MatMul: m, gemmTier: t, s: s, second: t.pairOf(m, s)}
 	cols := t.stripCols
 	if m.TransB && m.M <= len(t.wide) {
 		cols = t.width // a panel meets one tile only: leave it in the first-level cache
@@ -83,6 +85,9 @@ func (t *gemmTier) product(m *MatMul, s *Scratch) {
 			g.strip()
 		}
 	}
+	if g.second != nil {
+		*g.second.MatMul = MatMul{} // it must keep no memory of others alive
+	}
 }
 
 // strip computes one strip.
@@ -91,6 +96,7 @@ func (g *gemm) strip() {
 	tiles := mmPieces(g.rows, len(g.wide))
 	g.height, g.taller = g.rows/tiles, g.rows%tiles
 	g.reserve()
+	g.beginSecond()
 	for g.k = 0; g.k < g.K; g.k += gemmDepth * g.each {
 		g.depth = min(gemmDepth, mmPieces(g.K-g.k, g.each))
 		g.packB()
@@ -127,30 +133,51 @@ func (g *gemm) top(t int) int { return t*g.height + min(t, g.taller) }
 // panels.
 func (g *gemm) multiply(first, last int) {
 	start := g.top(first)
-	for t := first; t < last; t++ {
-		g.packA(g.s.a[(g.top(t)-start)*g.depth:], g.row+g.top(t), g.top(t+1)-g.top(t))
+	g.packTilesOf(first, last)
+	if g.second != nil && g.last() {
+		g.second.packTilesOf(first, last)
 	}
 	for p := range g.panels {
 		q := g.panel(p)
 		for t := first; t < last; t++ {
 			top := g.top(t)
-			g.tile(&q, g.s.a[(top-start)*g.depth:], top, g.top(t+1)-top)
+			sums := g.tile(&q, g.s.a[(top-start)*g.depth:], top, g.top(t+1)-top)
+			if g.last() {
+				g.complete(&q, sums, start, top)
+			}
 		}
 	}
 }
 
-// tile adds the run to one tile of sums, and writes it to C after the last.
-// The tiles of a strip follow each other, so that none shares a cache set with
-// its neighbours.
-func (g *gemm) tile(q *gemmPanel, a []float32, top, height int) {
+// packTilesOf packs tiles first to last-1 of A.
+func (g *gemm) packTilesOf(first, last int) {
+	start := g.top(first)
+	for t := first; t < last; t++ {
+		g.packA(g.s.a[(g.top(t)-start)*g.depth:], g.row+g.top(t), g.top(t+1)-g.top(t))
+	}
+}
+
+// last reports whether no run follows this one.
+func (g *gemm) last() bool { return g.k+g.depth*g.each >= g.K }
+
+// tile adds the run to one tile of sums and returns it. The tiles of a strip
+// follow each other, so that none shares a cache set with its neighbours.
+func (g *gemm) tile(q *gemmPanel, a []float32, top, height int) (sums []float32) {
 	at := top*g.panels*g.width + (q.col-g.col)*height
 	if g.K <= gemmDepth*g.each {
 		at = 0 // only one run: one tile serves for all
 	}
-	sums := g.s.sums[at:][:height*q.width]
+	sums = g.s.sums[at:][:height*q.width]
 	q.micro[height-1](uintptr(g.depth), &a[0], &q.b[0], &sums[0], g.k > 0)
-	if g.k+g.depth*g.each < g.K {
-		return
+	return sums
+}
+
+// complete adds the second pair to a tile of sums, whose top row is that of the
+// strip plus top, and writes it to C. start is the top of the first packed tile.
+func (g *gemm) complete(q *gemmPanel, sums []float32, start, top int) {
+	height := len(sums) / q.width
+	if g.second != nil {
+		g.second.addTile(q, sums, start, top)
 	}
 	if q.cols < q.width {
 		g.finishEdge(q, sums, g.row+top, height)

@@ -56,7 +56,7 @@ func (m *MatMul) genericRows(s *Scratch, i, j, cols int) {
 // compiler from fusing operations, so that all processors give the same bytes.
 func (m *MatMul) setGeneric(i, j int, sum float64) {
 	c := &m.C[i*m.LDC+j]
-	v := float64(float64(m.Alpha) * sum)
+	v := float64(float64(m.Alpha) * (sum + m.sum2(i, j)))
 	if m.Beta != 0 {
 		v += float64(float64(m.Beta) * float64(*c))
 	}

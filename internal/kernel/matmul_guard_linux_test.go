@@ -33,10 +33,13 @@ func checkInside(t *testing.T, cases []matMulCase, product func(*MatMul, *Scratc
 		var s Scratch
 		product(want, &s)
 		atEnd := n%2 == 0
-		for _, p := range []*[]float32{&s.a, &s.b, &s.sums, &s.edge, &m.A, &m.B32, &m.C, &m.Bias} {
+		for _, p := range []*[]float32{&s.a, &s.b, &s.sums, &s.edge, &m.A, &m.B32, &m.C, &m.Bias, &m.A2, &m.B2} {
 			*p = guarded(t, *p, atEnd)
 		}
 		m.B16 = guarded(t, m.B16, atEnd)
+		if s.second != nil {
+			s.second.s.a, s.second.s.b = guarded(t, s.second.s.a, atEnd), guarded(t, s.second.s.b, atEnd)
+		}
 		product(m, &s)
 		if i := firstDifference(m.C, want.C); i >= 0 {
 			t.Fatalf("%v: element %d: got %x, want %x", c, i, m.C[i], want.C[i])

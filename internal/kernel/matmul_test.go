@@ -19,6 +19,7 @@ type matMulCase struct {
 	b16, round     bool
 	alpha, beta    float32
 	bias           bool
+	k2             int // of the second pair, or 0
 	pad, shift     int // elements between rows, and before the first
 	seed           uint64
 }
@@ -32,7 +33,7 @@ func (c matMulCase) String() string {
 // randomCase returns a case with the given extents and everything else drawn.
 func randomCase(r *rand.Rand, m, n, k int) matMulCase {
 	flip := func() bool { return r.IntN(2) == 1 }
-	return matMulCase{
+	c := matMulCase{
 		m: m, n: n, k: k,
 		transA: flip(), transB: flip(), b16: flip(), round: flip(), bias: flip(),
 		alpha: []float32{1, 1, -0.75, 0}[r.IntN(4)],
@@ -41,6 +42,10 @@ func randomCase(r *rand.Rand, m, n, k int) matMulCase {
 		shift: r.IntN(3),
 		seed:  r.Uint64(),
 	}
+	if !c.transA {
+		c.k2 = []int{0, 0, 1, 4, 16, 33}[r.IntN(6)]
+	}
+	return c
 }
 
 // matMul returns the product, with operands drawn from -1 to 1.
@@ -60,6 +65,10 @@ func (c matMulCase) matMul() *MatMul {
 		}
 	} else {
 		m.B32 = b
+	}
+	if m.K2 = c.k2; c.k2 > 0 {
+		m.A2, m.LDA2 = c.matrix(r, c.m, c.k2, false)
+		m.B2, m.LDB2 = c.matrix(r, c.k2, c.n, c.transB)
 	}
 	m.C, m.LDC = c.matrix(r, c.m, c.n, false)
 	if c.bias {
@@ -130,7 +139,7 @@ func checkMatMul(t *testing.T, c matMulCase, m, got *MatMul) {
 		i, j := at/m.N, at%m.N
 		want, size := exact(m, i, j)
 		v := got.C[i*m.LDC+j]
-		if d := math.Abs(float64(v) - want); !(d <= (float64(m.K)+4)*size/(1<<24)) {
+		if d := math.Abs(float64(v) - want); !(d <= (float64(m.K+m.K2)+4)*size/(1<<24)) {
 			t.Fatalf("%v: element (%d, %d): got %g, want %g, off by %g of %g", c, i, j, v, want, d, size)
 		}
 	}
@@ -140,14 +149,15 @@ func checkMatMul(t *testing.T, c matMulCase, m, got *MatMul) {
 // exact returns element (i, j) of C, and the sum of the absolute values of its
 // terms.
 func exact(m *MatMul, i, j int) (v, size float64) {
+	add := func(p float64) { v, size = v+p, size+math.Abs(p) }
 	for k := range m.K {
-		p := float64(m.a(i, k)) * float64(m.b(k, j))
-		v += p
-		size += math.Abs(p)
+		add(float64(m.a(i, k)) * float64(m.b(k, j)))
+	}
+	for k := range m.K2 {
+		add(float64(m.A2[i*m.LDA2+k]) * float64(*element(m.B2, k, j, m.LDB2, m.TransB)))
 	}
 	v *= float64(m.Alpha)
 	size *= math.Abs(float64(m.Alpha))
-	add := func(p float64) { v, size = v+p, size+math.Abs(p) }
 	add(float64(m.Beta) * float64(m.C[i*m.LDC+j]))
 	if m.Bias != nil {
 		add(float64(m.Bias[j]))
@@ -212,6 +222,8 @@ func part(m *MatMul, i, rows, j, cols int) *MatMul {
 	p.A = from(m.A, i, m.LDA, !m.TransA)
 	p.B32 = from(m.B32, j, m.LDB, m.TransB)
 	p.B16 = from(m.B16, j, m.LDB, m.TransB)
+	p.A2 = from(m.A2, i, m.LDA2, true)
+	p.B2 = from(m.B2, j, m.LDB2, m.TransB)
 	p.C = m.C[i*m.LDC+j:]
 	if m.Bias != nil {
 		p.Bias = m.Bias[j : j+cols]
@@ -235,7 +247,7 @@ func from[T any](s []T, i, stride int, row bool) []T {
 func moved(m *MatMul, n int) *MatMul {
 	shift := func(s []float32) []float32 { return append(make([]float32, n), s...)[n:] }
 	p := *m
-	p.A, p.C = shift(m.A), shift(m.C)
+	p.A, p.C, p.A2, p.B2 = shift(m.A), shift(m.C), shift(m.A2), shift(m.B2)
 	if m.B32 != nil {
 		p.B32 = shift(m.B32)
 	} else {
@@ -246,7 +258,11 @@ func moved(m *MatMul, n int) *MatMul {
 
 // spoil fills scratch with NaN.
 func spoil(s *Scratch) {
-	for _, p := range [][]float32{s.a, s.b, s.sums, s.edge} {
+	list := [][]float32{s.a, s.b, s.sums, s.edge}
+	if s.second != nil {
+		list = append(list, s.second.s.a, s.second.s.b)
+	}
+	for _, p := range list {
 		p = p[:cap(p)]
 		for i := range p {
 			p[i] = float32(math.NaN())
@@ -339,7 +355,7 @@ func TestMatMulOrder(t *testing.T) {
 	eachTier(t, func(t *testing.T, tier Tier) {
 		for range 20 {
 			c := randomCase(r, 1+r.IntN(40), 1+r.IntN(40), 1)
-			c.alpha, c.beta, c.bias = 0.7, 0.3, true
+			c.alpha, c.beta, c.bias, c.k2 = 0.7, 0.3, true, 0
 			m := c.matMul()
 			got := copyOf(m)
 			tier.MatMul(got, new(Scratch))
@@ -420,7 +436,7 @@ func checkNotFinite(t *testing.T, c matMulCase, m *MatMul, row, col int) {
 // TestMatMulAllocs checks that a product with used scratch allocates nothing.
 func TestMatMulAllocs(t *testing.T) {
 	eachTier(t, func(t *testing.T, tier Tier) {
-		m := matMulCase{m: 30, n: 50, k: 300, transB: true, b16: true, alpha: 1, bias: true}.matMul()
+		m := matMulCase{m: 30, n: 50, k: 300, transB: true, b16: true, alpha: 1, bias: true, k2: 4}.matMul()
 		var s Scratch
 		if n := testing.AllocsPerRun(10, func() { tier.MatMul(m, &s) }); n != 0 {
 			t.Errorf("got %v allocations, want 0", n)
@@ -443,6 +459,8 @@ func TestMatMulPanics(t *testing.T) {
 		{"stride of B", func(m *MatMul) { m.LDB = 2 }, Generic, "matmul: B stored as [4, 3] with row stride 2 does not fit into 12 elements"},
 		{"short C", func(m *MatMul) { m.C = nil }, Generic, "matmul: C stored as [2, 3] with row stride 3 does not fit into 0 elements"},
 		{"short bias", func(m *MatMul) { m.Bias = m.Bias[:2] }, Generic, "matmul: bias has 2 elements, want 3"},
+		{"second pair", func(m *MatMul) { m.K2, m.TransA, m.A, m.LDA = 1, true, m.A[:8], 2 }, Generic, "matmul: K2 1, A transposed true, want a second pair beside an A that is not"},
+		{"short A2", func(m *MatMul) { m.K2, m.LDA2 = 2, 2 }, Generic, "matmul: A2 stored as [2, 2] with row stride 2 does not fit into 0 elements"},
 		{"no tier", func(*MatMul) {}, 9, "kernel: Tier(9) is not a tier"},
 	}
 	for _, tt := range tests {

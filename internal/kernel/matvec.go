@@ -10,7 +10,8 @@ const MatVecRows = 4
 // What [MatMul] promises holds here too, but for the order of sums on a vector
 // tier: those of 16 lanes with AVX-512 or 8 with AVX2, neighbours in k, are
 // added up in halves, then what is left of k less than a whole register is added
-// in float64, in which the rest is computed as well, to be rounded once. Element
+// in float64, in which the rest is computed as well, to be rounded once; the second
+// pair is a product of its own, added to a C that is rounded already. Element
 // (i, j) therefore differs from that of Tier.MatMul by rounding. bfloat16 are
 // widened on every tier. The generic tier gives the same bytes as Tier.MatMul.
 func (t Tier) MatVec(m *MatMul, s *Scratch) {
@@ -25,5 +26,13 @@ func (t Tier) MatVec(m *MatMul, s *Scratch) {
 		mmGeneric(m, s)
 		return
 	}
-	matVec(t, m, s)
+	first := *m
+	first.K2 = 0
+	matVec(t, &first, s)
+	if m.K2 > 0 {
+		matVec(t, &MatMul{
+			M: m.M, N: m.N, K: m.K2, A: m.A2, LDA: m.LDA2, B32: m.B2, LDB: m.LDB2, TransB: true,
+			C: m.C, LDC: m.LDC, Alpha: m.Alpha, Beta: 1,
+		}, s)
+	}
 }

@@ -25,7 +25,7 @@ var vecTiers = [...]vecTier{
 
 // A vecProduct is a product of few rows at work.
 type vecProduct struct {
-	*MatMul
+	MatMul // a copy, which need not be on the heap
 	*vecTier
 	x      []float32 // A as the kernels take it
 	stride int       // of x
@@ -35,7 +35,7 @@ type vecProduct struct {
 
 // matVec is MatVec on a vector tier.
 func matVec(t Tier, m *MatMul, s *Scratch) {
-	v := vecProduct{MatMul: m, vecTier: &vecTiers[t], x: m.A, stride: m.LDA}
+	v := vecProduct{MatMul: *m, vecTier: &vecTiers[t], x: m.A, stride: m.LDA}
 	v.layOut(s)
 	cols := v.cols[m.M-1]
 	j := 0

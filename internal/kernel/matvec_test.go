@@ -66,7 +66,7 @@ func TestMatVecGeneric(t *testing.T) {
 
 func TestMatVecAllocs(t *testing.T) {
 	eachTier(t, func(t *testing.T, tier Tier) {
-		m := matMulCase{m: 2, n: 50, k: 300, transB: true, b16: true, alpha: 1, bias: true}.matMul()
+		m := matMulCase{m: 2, n: 50, k: 300, transB: true, b16: true, alpha: 1, bias: true, k2: 4}.matMul()
 		var s Scratch
 		if n := testing.AllocsPerRun(10, func() { tier.MatVec(m, &s) }); n != 0 {
 			t.Errorf("got %v allocations, want 0", n)
