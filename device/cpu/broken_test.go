@@ -45,6 +45,13 @@ func (d alwaysAdds) MatMul(dst, a, b tensor.Tensor, o device.MatMul) {
 	d.Device.MatMul(dst, a, b, o)
 }
 
+type dropsPair struct{ *cpu.Device }
+
+func (d dropsPair) MatMul(dst, a, b tensor.Tensor, o device.MatMul) {
+	o.A2, o.B2 = tensor.Tensor{}, tensor.Tensor{}
+	d.Device.MatMul(dst, a, b, o)
+}
+
 type ignoresBeta struct{ *cpu.Device }
 
 func (d ignoresBeta) RMSNormGrad(dx, dy, x, w, rstd tensor.Tensor, _ float32) {
@@ -84,6 +91,7 @@ var broken = []struct {
 	{"no_causal_limit", "attention", func(d *cpu.Device) device.Accelerator { return noCausalLimit{d} }},
 	{"lost_past", "attention", func(d *cpu.Device) device.Accelerator { return lostPast{d} }},
 	{"always_adds", "matmul", func(d *cpu.Device) device.Accelerator { return alwaysAdds{d} }},
+	{"drops_pair", "matmul", func(d *cpu.Device) device.Accelerator { return dropsPair{d} }},
 	{"ignores_beta", "rmsnorm", func(d *cpu.Device) device.Accelerator { return ignoresBeta{d} }},
 	{"other_gelu", "gelu", func(d *cpu.Device) device.Accelerator { return otherGELU{d} }},
 	{"touches_source", "swiglu", func(d *cpu.Device) device.Accelerator { return touchesSource{d} }},
