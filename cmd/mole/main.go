@@ -38,6 +38,7 @@ type cli struct {
 	Volume     volumeCmd     `cmd:"" help:"Look at and copy what the store's volumes hold."`
 	Doctor     doctorCmd     `cmd:"" help:"Show what this machine can do, and check that this build computes right on it."`
 	Parity     parityCmd     `cmd:"" help:"Compare this build with recorded runs of the reference implementation."`
+	Bench      benchCmd      `cmd:"" help:"Measure this build beside yardsticks, and print the ratios."`
 	Version    versionCmd    `cmd:"" help:"Print the version of this build."`
 }
 
