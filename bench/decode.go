@@ -40,7 +40,7 @@ func (s *session) decode(ctx context.Context) error {
 		return err
 	}
 	defer q.close()
-	o, err := s.beside(ctx, q.next, reader(s.all()))
+	o, err := s.beside(ctx, q.next, s.loop(reader(s.all())))
 	if err == nil {
 		err = q.err
 	}

@@ -42,7 +42,7 @@ func (s *session) preprocess(ctx context.Context) error {
 		_, err := png.Decode(bytes.NewReader(file))
 		return err
 	})
-	o, err := s.beside(ctx, process, decode)
+	o, err := s.beside(ctx, process, s.loop(decode))
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (s *session) tokenizer(ctx context.Context) error {
 		}
 		return size
 	}
-	o, err := s.beside(ctx, encode, look)
+	o, err := s.beside(ctx, encode, s.loop(look))
 	if err == nil && letters == 0 {
 		err = errors.New("text without letters")
 	}

@@ -15,18 +15,20 @@ type work func() (amount float64)
 type outcome struct{ value, yard, ratio float64 }
 
 // beside measures a thing with its yardstick before and after it, as often as
-// the options say. What else the machine does then slows both alike. A nil
-// yardstick is none.
-func (s *session) beside(ctx context.Context, measured, yardstick work) (outcome, error) {
+// the options say. What else the machine does then slows both alike.
+func (s *session) beside(ctx context.Context, measured work, yard yardstick) (outcome, error) {
+	if yard == nil {
+		yard = func() float64 { return 0 }
+	}
 	var values, yards []float64
 	measured()
-	before := s.rate(yardstick)
+	before := yard()
 	for range s.Rounds {
 		if err := ctx.Err(); err != nil {
 			return outcome{}, err
 		}
 		value := s.rate(measured)
-		after := s.rate(yardstick)
+		after := yard()
 		values, yards = append(values, value), append(yards, (before+after)/2)
 		before = after
 	}
@@ -53,9 +55,6 @@ func ratios(a, b []float64) []float64 {
 
 // rate returns the amount of work per second over at least the time of a turn.
 func (s *session) rate(w work) float64 {
-	if w == nil {
-		return 0
-	}
 	amount := 0.0
 	for start := time.Now(); ; {
 		amount += w()

@@ -64,13 +64,14 @@ func (m *meter) reset() {
 	}
 }
 
-// flops returns the arithmetic of products and attention so far.
-func (m *meter) flops() float64 {
-	sum := 0.0
+// arithmetic returns the operations of products and attention so far.
+func (m *meter) arithmetic() arithmetic {
+	a := arithmetic{frozen: m.ops[opProduct].flops}
 	for _, o := range m.ops {
-		sum += o.flops
+		a.other += o.flops
 	}
-	return sum
+	a.other -= a.frozen
+	return a
 }
 
 // timed runs an operation to its end and notes it.

@@ -45,16 +45,11 @@ func (s *session) route(ctx context.Context) (err error) {
 	if err = r.decide(ctx); err != nil {
 		return err
 	}
-	flops := m.flops()
-	loop := peak(d)
-	if loop != nil {
-		arithmetic := loop
-		loop = func() float64 { return arithmetic() / flops }
-	}
+	a := m.arithmetic()
 	o, err := s.beside(ctx, func() float64 {
 		err = errors.Join(err, r.decide(ctx))
 		return 1
-	}, loop)
+	}, s.peak(d, a, 1))
 	if err != nil {
 		return err
 	}

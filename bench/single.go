@@ -106,7 +106,7 @@ func (s *session) product(ctx context.Context, d *cpu.Device, rows int, l layer)
 		{"gradient", func() { d.MatMul(x, y, w, device.MatMul{Alpha: 1e-3}) }}, // keeps x from growing
 	}
 	for _, way := range ways {
-		o, err := s.beside(ctx, func() float64 { way.run(); return flops }, peak(d))
+		o, err := s.beside(ctx, func() float64 { way.run(); return flops }, s.peak(d, arithmetic{frozen: flops}, flops))
 		if err != nil {
 			return err
 		}
@@ -176,13 +176,17 @@ func (b *linearBench) close() {
 	_ = b.device.Close() // all work is done by then
 }
 
-// work returns the layer on some rows, in operations: two products with the
-// frozen matrix, six with the adapter's.
-func (b *linearBench) work(rows, rank int, l layer) (work, func(), error) {
+// linearArithmetic returns what a layer takes: two products with the frozen matrix, six
+// with the adapter's.
+func linearArithmetic(rows, rank int, l layer) arithmetic {
+	return arithmetic{frozen: 4 * float64(rows) * float64(l.in) * float64(l.out), other: 6 * float64(rows) * float64(rank) * float64(l.in+l.out)}
+}
+
+// work returns the layer on some rows, in operations.
+func (b *linearBench) work(rows int, l layer, flops float64) (work, func(), error) {
 	d := b.device
 	x, y, dy, dx := normal(d, 1, rows, l.in), normal(d, 2, rows, l.out), normal(d, 3, rows, l.out), normal(d, 4, rows, l.in)
 	site := "model.language_model.layers.0." + l.site
-	flops := float64(rows) * (4*float64(l.in)*float64(l.out) + 6*float64(rank)*float64(l.in+l.out))
 	err := b.net.Linear(site, x, y, dy, dx)
 	return func() float64 {
 		_ = b.net.Linear(site, x, y, dy, dx) // it did work before
@@ -192,23 +196,24 @@ func (b *linearBench) work(rows, rank int, l layer) (work, func(), error) {
 
 // linear measures one layer.
 func (s *session) linear(ctx context.Context, rows int, l layer, one, two *linearBench) error {
-	single, free1, err := one.work(rows, s.Rank, l)
+	a := linearArithmetic(rows, s.Rank, l)
+	single, free1, err := one.work(rows, l, a.sum())
 	if err != nil {
 		return err
 	}
 	defer free1()
-	double, free2, err := two.work(rows, s.Rank, l)
+	double, free2, err := two.work(rows, l, a.sum())
 	if err != nil {
 		return err
 	}
 	defer free2()
 	name := fmt.Sprintf("lora forward+backward %dx%dx%d, rank %d", rows, l.out, l.in, s.Rank)
-	o, err := s.beside(ctx, single, peak(one.device))
+	o, err := s.beside(ctx, single, s.peak(one.device, a, a.sum()))
 	if err != nil {
 		return err
 	}
 	s.report.add(name, 1, o, "Gflop/s", giga, peakName, atLeast(linearLeast))
-	if o, err = s.beside(ctx, double, single); err != nil {
+	if o, err = s.beside(ctx, double, s.loop(single)); err != nil {
 		return err
 	}
 	s.report.add(name, 2, o, "Gflop/s", giga, "1 thread", atLeast(threadsLeast))
@@ -227,8 +232,8 @@ func (s *session) attention(ctx context.Context) error {
 	}
 	defer func() { _ = d.Close() }() // all work is done by then
 	for _, rows := range s.tokens(1024, 4096) {
-		run, done := attentionWork(d, rows, w)
-		o, err := s.beside(ctx, run, peak(d))
+		run, flops, done := attentionWork(d, rows, w)
+		o, err := s.beside(ctx, run, s.peak(d, arithmetic{other: flops}, flops))
 		done()
 		if err != nil {
 			return err
@@ -239,9 +244,9 @@ func (s *session) attention(ctx context.Context) error {
 	return nil
 }
 
-// attentionWork returns attention on some rows, in operations: a pair takes two
-// products of the width of a head on the way forward and five back.
-func attentionWork(d *cpu.Device, rows int, w width) (run work, done func()) {
+// attentionWork returns attention on some rows, and how many operations it takes: for
+// a pair two products of the width of a head on the way forward and five back.
+func attentionWork(d *cpu.Device, rows int, w width) (run work, flops float64, done func()) {
 	q, k, v := normal(d, 1, rows, w.heads, w.headDim), normal(d, 2, rows, w.kvHeads, w.headDim), normal(d, 3, rows, w.kvHeads, w.headDim)
 	y, dy := normal(d, 4, rows, w.heads, w.headDim), normal(d, 5, rows, w.heads, w.headDim)
 	dq, dk, dv := normal(d, 6, rows, w.heads, w.headDim), normal(d, 7, rows, w.kvHeads, w.headDim), normal(d, 8, rows, w.kvHeads, w.headDim)
@@ -249,10 +254,10 @@ func attentionWork(d *cpu.Device, rows int, w width) (run work, done func()) {
 	o := device.Attention{
 		Scale: float32(1 / math.Sqrt(float64(w.headDim))), Segments: []device.Segment{{End: int32(rows), Causal: true}},
 	}
-	flops := (forwardProducts + backwardProducts) * pairFlops(q, o)
+	flops = (forwardProducts + backwardProducts) * pairFlops(q, o)
 	return func() float64 {
 		d.Attention(y, lse, q, k, v, o)
 		d.AttentionGrad(dq, dk, dv, dy, y, lse, q, k, v, o)
 		return flops
-	}, func() { free(d, q, k, v, y, dy, dq, dk, dv, lse) }
+	}, flops, func() { free(d, q, k, v, y, dy, dq, dk, dv, lse) }
 }

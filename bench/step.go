@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"mole/device"
+	"mole/device/cpu"
 	"mole/lora"
 	"mole/model/qwen3vl"
 	"mole/train"
@@ -23,7 +24,7 @@ func (s *session) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w := &watch{session: s, ctx: ctx, meter: m, peak: peak(d)}
+	w := &watch{session: s, ctx: ctx, meter: m, device: d}
 	if err := w.train(net, examples); err != nil {
 		return err
 	}
@@ -90,9 +91,9 @@ func (e samples) encode(net *qwen3vl.Net) error {
 // watch takes the measurements of a run.
 type watch struct {
 	*session
-	ctx   context.Context
-	meter *meter
-	peak  work
+	ctx    context.Context
+	meter  *meter
+	device *cpu.Device
 
 	samples, ideal []float64 // per second, of each step; ideal: of the same arithmetic at the peak
 	seconds        []float64 // of each step
@@ -124,7 +125,11 @@ func (w *watch) stepped(s train.Step) {
 		batch := float64(w.Step.Batch)
 		w.seconds = append(w.seconds, seconds)
 		w.samples = append(w.samples, batch/seconds)
-		w.ideal = append(w.ideal, batch/w.meter.flops()*w.rate(w.peak))
+		ideal := 0.0
+		if peak := w.peak(w.device, w.meter.arithmetic(), batch); peak != nil {
+			ideal = peak()
+		}
+		w.ideal = append(w.ideal, ideal)
 		rest := seconds
 		for i, o := range w.meter.ops {
 			w.shares[i] = append(w.shares[i], o.time.Seconds())
