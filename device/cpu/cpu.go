@@ -27,8 +27,8 @@ var _ device.Accelerator = (*Device)(nil)
 type Options struct {
 	// Workers is the number of cores to use, 0 for all that the process may.
 	Workers int
-	// Tier names the kernels to use: "generic", "avx2", "avx512", "avx512bf16"; ""
-	// for those that the environment variable MOLE_DEBUG_CPU names or else the best that
+	// Tier names the kernels to use: "generic", "avx2", "avx512"; "" for those
+	// that the environment variable MOLE_DEBUG_CPU names or else the best that
 	// the processor runs.
 	Tier string
 	// Precision is that of products with frozen matrices in BF16.
@@ -72,8 +72,8 @@ type Device struct {
 	why       string
 	precision Precision
 	pool      *pool
+	mapped    mappings
 	closed    bool
-	maps      maps
 
 	tasks tasks // of the operation in progress
 	delta []float64
@@ -128,13 +128,13 @@ func (d *Device) Sync() error {
 	return nil
 }
 
-// Close implements [device.Device]: it also gives back the memory that was not
-// freed. Operations on a closed device panic. To close twice is fine.
+// Close implements [device.Device]. Operations on a closed device panic. To
+// close twice is fine.
 func (d *Device) Close() error {
 	if !d.closed {
 		d.closed = true
 		d.pool.close()
-		d.maps.freeAll()
+		d.mapped.close()
 	}
 	return nil
 }

@@ -2,6 +2,8 @@ package cpu
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"unsafe"
 
@@ -16,24 +18,23 @@ const align = 64
 type buffer struct {
 	bytes    []byte // nil once freed
 	imported bool   // never written to
-	mapped   []byte // the pages that bytes is in, nil for the Go heap
+	mapped   bool   // of the system, not of the Go heap
 }
 
 // Bytes implements [tensor.Buffer].
 func (b *buffer) Bytes() int { return len(b.bytes) }
 
-// mapFrom is the size in bytes from which on a tensor gets pages of its own.
-// In the Go heap, large tensors that come and go would leave twice their size
-// behind until the collector notices.
-const mapFrom = 1 << 20
+// mapLeast is the size in bytes from which memory is taken from the system, and
+// goes back to it at Free. The collector of the Go heap would keep freed blocks
+// until the heap has grown to twice what lives, which with blocks of gigabytes
+// is what a run takes most.
+const mapLeast = 2 << 20
 
 // Alloc implements [device.Device]. The memory starts at a cache line.
 func (d *Device) Alloc(t tensor.DType, s tensor.Shape) tensor.Tensor {
 	size := d.sizeOf("alloc", t, s)
-	if size >= mapFrom {
-		if mem := pages(size); mem != nil {
-			b := &buffer{bytes: mem, mapped: mem}
-			d.maps.add(b)
+	if size >= mapLeast {
+		if b := d.mapped.alloc(size); b != nil {
 			return tensor.Tensor{DType: t, Shape: s, Buffer: b}
 		}
 	}
@@ -87,47 +88,54 @@ func (d *Device) Free(t tensor.Tensor) {
 	if !ok {
 		panic(fmt.Sprintf("cpu: free of %v, which is not of this kind of device", t))
 	}
+	if b.mapped {
+		d.mapped.free(b)
+	}
 	b.bytes = nil
-	d.maps.free(b)
 }
 
-// maps are the buffers of a device with pages of their own. It is safe for
+// mappings are the buffers of a device that came from the system. It is safe for
 // concurrent use.
-type maps struct {
-	mu  sync.Mutex
-	all map[*buffer]struct{}
+type mappings struct {
+	mu   sync.Mutex
+	live map[*buffer]struct{}
 }
 
-func (m *maps) add(b *buffer) {
+// alloc returns a buffer of zeros, or nil if the system gives none.
+func (m *mappings) alloc(size int) *buffer {
+	data := mapMemory(size)
+	if data == nil {
+		return nil
+	}
+	b := &buffer{bytes: data, mapped: true}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.all == nil {
-		m.all = map[*buffer]struct{}{}
+	if m.live == nil {
+		m.live = map[*buffer]struct{}{}
 	}
-	m.all[b] = struct{}{}
+	m.live[b] = struct{}{}
+	return b
 }
 
-// free gives the pages of a buffer back to the system, if it has any. Slices
-// of it are gone with it, so nothing may still be at work on them.
-func (m *maps) free(b *buffer) {
+// free gives the memory of b back, once.
+func (m *mappings) free(b *buffer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if b.mapped != nil {
-		unmap(b.mapped)
-		b.bytes, b.mapped = nil, nil
-		delete(m.all, b)
+	if _, ok := m.live[b]; ok {
+		delete(m.live, b)
+		unmapMemory(b.bytes)
+		b.bytes = nil
 	}
 }
 
-// freeAll does so with all buffers.
-func (m *maps) freeAll() {
+// close gives everything back.
+func (m *mappings) close() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	for b := range m.all {
-		unmap(b.mapped)
-		b.bytes, b.mapped = nil, nil
+	live := slices.Collect(maps.Keys(m.live))
+	m.mu.Unlock()
+	for _, b := range live {
+		m.free(b)
 	}
-	m.all = nil
 }
 
 // Write implements [device.Device].
