@@ -54,11 +54,14 @@ func ratios(a, b []float64) []float64 {
 }
 
 // rate returns the amount of work per second over at least the time of a turn.
-func (s *session) rate(w work) float64 {
+func (s *session) rate(w work) float64 { return rate(s.Slice, w) }
+
+// rate returns the amount of work per second over at least some time.
+func rate(least time.Duration, w work) float64 {
 	amount := 0.0
 	for start := time.Now(); ; {
 		amount += w()
-		if t := time.Since(start); t >= s.Slice {
+		if t := time.Since(start); t >= least {
 			return amount / max(t, time.Nanosecond).Seconds()
 		}
 	}

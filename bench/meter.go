@@ -9,7 +9,6 @@ import (
 
 // operation is what a meter keeps of one kind of operation.
 type operation struct {
-	name  string
 	time  time.Duration
 	flops float64
 }
@@ -48,20 +47,22 @@ func heavy(op int) bool { return op <= opAttentionGrad }
 type meter struct {
 	device.Accelerator
 	ops [opCount]operation
+
+	// pause, if not nil, is called between operations, about every pauseEvery.
+	pause   func()
+	paused  time.Duration // inside it
+	resumed time.Time     // when it returned
 }
 
+// pauseEvery is how long operations run before a pause.
+const pauseEvery = 400 * time.Millisecond
+
 // newMeter returns a meter at zero.
-func newMeter(d device.Accelerator) *meter {
-	m := &meter{Accelerator: d}
-	m.reset()
-	return m
-}
+func newMeter(d device.Accelerator) *meter { return &meter{Accelerator: d} }
 
 // reset sets everything to zero.
 func (m *meter) reset() {
-	for i := range m.ops {
-		m.ops[i] = operation{name: opNames[i]}
-	}
+	m.ops, m.paused, m.resumed = [opCount]operation{}, 0, time.Now()
 }
 
 // arithmetic returns the operations of products and attention so far.
@@ -81,6 +82,12 @@ func (m *meter) timed(op int, flops float64, run func()) {
 	_ = m.Sync() // a failure stays, and the network's own Sync reports it
 	m.ops[op].time += time.Since(start)
 	m.ops[op].flops += flops
+	if m.pause != nil && time.Since(m.resumed) >= pauseEvery {
+		start := time.Now()
+		m.pause()
+		m.resumed = time.Now()
+		m.paused += m.resumed.Sub(start)
+	}
 }
 
 // Write implements [device.Device].

@@ -88,7 +88,8 @@ func (e samples) encode(net *qwen3vl.Net) error {
 	return nil
 }
 
-// watch takes the measurements of a run.
+// watch takes the measurements of a run. The peak loop runs in pauses of the
+// steps, as the machine may be another one a moment later.
 type watch struct {
 	*session
 	ctx    context.Context
@@ -98,15 +99,22 @@ type watch struct {
 	samples, ideal []float64 // per second, of each step; ideal: of the same arithmetic at the peak
 	seconds        []float64 // of each step
 	shares         [opCount][]float64
+	speeds         [opCount]outcomes // of products and attention, in operations per second, beside the peak
 	host           []float64
 	tokens         int
+
+	f32, bf16 []float64 // rates of the peak loops in the step at hand
 }
+
+// outcomes are what turns gave.
+type outcomes struct{ values, yards []float64 }
 
 // train runs the loop.
 func (w *watch) train(net *qwen3vl.Net, examples samples) error {
 	defer net.Model.Close()
 	defer net.Close()
 	w.meter.reset()
+	w.meter.pause = w.pause
 	t := &train.Trainer{
 		Network: net, Layout: net.Layout(), Examples: examples,
 		Options: train.Options{Steps: w.Step.Steps, BatchExamples: w.Step.Batch, PassTokens: w.Step.PassTokens, Rate: 2e-4, Seed: 420},
@@ -116,28 +124,60 @@ func (w *watch) train(net *qwen3vl.Net, examples samples) error {
 	return err
 }
 
-// stepped notes a step, unless it is the first of several, and runs the peak
-// loop.
+// pause runs the peak loops.
+func (w *watch) pause() {
+	p := w.peakRates(w.device, arithmetic{1, 1}, w.Slice/5)
+	w.f32, w.bf16 = append(w.f32, p.f32), append(w.bf16, p.bf16)
+}
+
+// stepped notes a step, unless it is the first of several.
 func (w *watch) stepped(s train.Step) {
-	seconds := s.Duration.Seconds()
+	w.pause()
 	if s.Index > 0 || w.Step.Steps == 1 {
 		w.tokens = s.Tokens
-		batch := float64(w.Step.Batch)
-		w.seconds = append(w.seconds, seconds)
-		w.samples = append(w.samples, batch/seconds)
-		ideal := 0.0
-		if peak := w.peak(w.device, w.meter.arithmetic(), batch); peak != nil {
-			ideal = peak()
-		}
-		w.ideal = append(w.ideal, ideal)
-		rest := seconds
-		for i, o := range w.meter.ops {
-			w.shares[i] = append(w.shares[i], o.time.Seconds())
-			rest -= o.time.Seconds()
-		}
-		w.host = append(w.host, rest)
+		w.note((s.Duration - w.meter.paused).Seconds(), peakRates{mean(w.f32), mean(w.bf16)})
 	}
+	w.f32, w.bf16 = nil, nil
 	w.meter.reset()
+}
+
+// note keeps the figures of a step.
+func (w *watch) note(seconds float64, p peakRates) {
+	batch := float64(w.Step.Batch)
+	w.seconds = append(w.seconds, seconds)
+	w.samples = append(w.samples, batch/seconds)
+	ideal := 0.0
+	if p.f32 > 0 {
+		ideal = batch / p.seconds(w.meter.arithmetic())
+	}
+	w.ideal = append(w.ideal, ideal)
+	rest := seconds
+	for i, o := range w.meter.ops {
+		w.shares[i] = append(w.shares[i], o.time.Seconds())
+		rest -= o.time.Seconds()
+		if o.flops > 0 {
+			v := &w.speeds[i]
+			v.values, v.yards = append(v.values, o.flops/o.time.Seconds()), append(v.yards, p.of(i))
+		}
+	}
+	w.host = append(w.host, rest)
+}
+
+// of returns the rate for a kind of operation.
+func (p peakRates) of(op int) float64 {
+	if op == opProduct && p.bf16 > 0 {
+		return p.bf16
+	}
+	return p.f32
+}
+
+// mean returns the mean of v, 0 of nothing.
+func mean(v []float64) float64 {
+	sum := 0.0
+	for _, x := range v {
+		sum += x
+	}
+	return sum / max(1, float64(len(v)))
 }
 
 // otherMost is the most that all but products and attention may take of a step.
@@ -151,6 +191,11 @@ func (r *Report) addSteps(s *session, w *watch) {
 	r.add(name, s.all(), summarise(w.samples, w.ideal), unit, 1, "arithmetic at the peak", nil)
 	r.add(name+": computed", s.all(), outcome{value: float64(w.tokens)}, "tokens", 1, "", nil)
 	other := make([]float64, len(w.seconds))
+	for op, v := range w.speeds {
+		if v.values != nil {
+			r.add(name+": speed of "+opNames[op], s.all(), summarise(v.values, v.yards), "Gflop/s", giga, peakName, nil)
+		}
+	}
 	for op, times := range w.shares {
 		r.addShare(s, name+": "+opNames[op], times, w.seconds, nil)
 		for i := range times {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"sync"
+	"time"
 
 	"mole/device/cpu"
 	"mole/internal/kernel"
@@ -38,35 +39,48 @@ type arithmetic struct {
 // sum returns all operations.
 func (a arithmetic) sum() float64 { return a.frozen + a.other }
 
-// peak is the yardstick of doing arithmetic, amount units of it, in the registers of
-// as many cores as d has: what could be reached if nothing had to be loaded. It
-// is nil for kernels that have no such loop.
-func (s *session) peak(d *cpu.Device, a arithmetic, amount float64) yardstick {
-	tier := d.Tier()
-	if tier == kernel.Generic {
-		return nil
+// peakRates are what the cores of a device do per second in registers: what
+// could be reached if nothing had to be loaded. They are 0 for kernels that have
+// no such loop.
+type peakRates struct{ f32, bf16 float64 }
+
+// seconds returns how long arithmetic takes at the peak. Where the device does
+// not multiply in bfloat16, it rounds, and multiplies in float32.
+func (p peakRates) seconds(a arithmetic) float64 {
+	if p.bf16 == 0 {
+		return a.sum() / p.f32
 	}
+	return a.frozen/p.bf16 + a.other/p.f32
+}
+
+// peakRates measures those that a needs, each for at least some time.
+func (s *session) peakRates(d *cpu.Device, a arithmetic, least time.Duration) peakRates {
+	var p peakRates
+	tier := d.Tier()
 	onAll := func(loop func() float64) float64 {
-		return s.rate(func() float64 { return together(d.Workers(), func(int) float64 { return loop() }) })
+		return rate(least, func() float64 { return together(d.Workers(), func(int) float64 { return loop() }) })
 	}
 	narrow, ok := any(tier).(bf16Tier)
-	if !ok || d.Precision() != cpu.BF16 || narrow.PeakLoopBF16() == 0 {
-		return func() float64 { return amount * onAll(tier.PeakLoop) / a.sum() }
+	if ok && d.Precision() == cpu.BF16 && a.frozen > 0 && narrow.PeakLoopBF16() > 0 {
+		p.bf16 = onAll(narrow.PeakLoopBF16)
 	}
-	return func() float64 {
-		seconds := 0.0
-		if a.frozen > 0 {
-			seconds += a.frozen / onAll(narrow.PeakLoopBF16)
-		}
-		if a.other > 0 {
-			seconds += a.other / onAll(tier.PeakLoop)
-		}
-		return amount / seconds
+	if tier != kernel.Generic && (a.other > 0 || p.bf16 == 0) {
+		p.f32 = onAll(tier.PeakLoop)
 	}
+	return p
+}
+
+// peak is the yardstick of doing arithmetic, amount units of it, at the peak. It
+// is nil where there is none.
+func (s *session) peak(d *cpu.Device, a arithmetic, amount float64) yardstick {
+	if d.Tier() == kernel.Generic {
+		return nil
+	}
+	return func() float64 { return amount / s.peakRates(d, a, s.Slice).seconds(a) }
 }
 
 // bf16Tier is a tier that may multiply in bfloat16. One that cannot has a loop
-// of no operations; it rounds, and multiplies in float32.
+// of no operations.
 type bf16Tier interface{ PeakLoopBF16() (flops float64) }
 
 // readWords is how much the loop that reads memory reads on each core, in words of 8
