@@ -47,7 +47,18 @@ func (a *Arena) reserve(elems int) {
 		a.block++
 		a.used = 0
 	}
-	a.blocks = append(a.blocks, a.device.Alloc(tensor.F32, tensor.Shape{max(elems, blockElems)}))
+	a.blocks = append(a.blocks, a.device.Alloc(tensor.F32, tensor.Shape{max(elems, a.size(), blockElems)}))
+}
+
+// size returns the elements of all blocks together. A new block is as large, so
+// that few are needed: at the end of each some memory stays unused. What nobody
+// writes to costs nothing where the system gives memory by the page.
+func (a *Arena) size() int {
+	n := 0
+	for _, b := range a.blocks {
+		n += b.Len()
+	}
+	return n
 }
 
 // F32 is Alloc of an F32 tensor.
