@@ -247,20 +247,23 @@ func tensorWidth(t qwen3vl.TensorSpec) int {
 }
 
 // decoder returns the floats that training keeps for each token: the tape of
-// every layer, and the gradients of the layer at hand (specification qwen3-vl,
-// 4.2).
+// every layer, what all of them work in, and the gradients of the layer at hand
+// (specification qwen3-vl, 4.2).
 func decoder(c *qwen3vl.Config, rank int64) int64 {
 	t := &c.Text
+	hidden, inner := int64(t.Hidden), int64(t.Intermediate)
 	queries, keys := int64(t.Heads*t.HeadDim), int64(t.KVHeads*t.HeadDim)
-	layer := 4*int64(t.Hidden) + 3*queries + 3*keys + 3*int64(t.Intermediate) + int64(2*t.Heads+t.KVHeads+2) + 7*rank
-	return layer*int64(t.Layers+1) + 3*int64(t.Hidden)
+	layer := 2*hidden + 3*queries + 3*keys + 2*inner + int64(2*t.Heads+t.KVHeads+2) + 7*rank
+	return layer*int64(t.Layers) + 7*hidden + 3*inner + 2*queries + 2*keys + 7*rank
 }
 
 // tower returns the same for the vision tower, for each merged cell.
 func tower(c *qwen3vl.Config, rank int64) int64 {
 	v := &c.Vision
-	block := 8*int64(v.Hidden) + 2*int64(v.Intermediate) + int64(v.Heads+4) + 4*rank
-	patches := int64(v.Merge*v.Merge) * (block*int64(v.Depth+1) + int64(v.PatchWidth()+3*v.Hidden))
+	hidden, inner := int64(v.Hidden), int64(v.Intermediate)
+	block := 6*hidden + inner + int64(v.Heads+4) + 4*rank
+	atHand := 6*hidden + 2*inner + 4*rank
+	patches := int64(v.Merge*v.Merge) * (block*int64(v.Depth) + atHand + int64(v.PatchWidth()) + 3*hidden)
 	mergers := 4 * int64(v.MergedWidth()) * int64(len(v.DeepStack)+1)
 	return patches + mergers
 }

@@ -16,6 +16,11 @@ type inputs struct {
 	features tensor.Tensor // [n] I32, the features that they take
 	every    queries       // of the layers but the last
 	last     queries       // of the last layer
+
+	// What every layer works in, one after another: its normed input [T, C], and
+	// the inner channels of its MLP [T, F]. A tape holds views of them; the way back
+	// computes them again, which costs less than the memory of all layers.
+	normed, wide tensor.Tensor
 }
 
 // inputs copies b to the device, with the rows that the last layer computes;
@@ -45,6 +50,7 @@ func (n *Net) rowInputs(b *batch.Batch, lo, hi int) *inputs {
 	if len(rows) > 0 {
 		in.visual, in.features = n.ints(rows), n.ints(features)
 	}
+	in.normed, in.wide = n.arena.F32(hi-lo, n.config.Text.Hidden), n.arena.F32(hi-lo, n.config.Text.Intermediate)
 	in.every = n.turned(b.Pos[lo:hi])
 	in.cos, in.sin = in.every.cos, in.every.sin
 	return in
@@ -186,18 +192,18 @@ func (n *Net) layerForward(l *textLayer, x, dst tensor.Tensor, in *inputs, q *qu
 	all, rows := x.Shape[0], dst.Shape[0]
 	t := layerTape{x: x, rstd1: n.arena.F32(all), mid: n.arena.F32(rows, c.Hidden), rstd2: n.arena.F32(rows)}
 
-	a := n.arena.F32(all, c.Hidden)
+	a := in.normed
 	n.dev.RMSNorm(a, t.rstd1, x, l.inputNorm.w, c.Eps)
 	n.attend(l, a, in, q, kv, &t)
 	t.o = n.linear(l.o, t.y.Reshape(tensor.Shape{rows, c.Heads * c.HeadDim}), t.mid)
 	n.dev.Add(t.mid, t.mid, n.pick(x, q))
 
-	b := n.arena.F32(rows, c.Hidden)
+	b := in.normed.Rows(0, rows)
 	n.dev.RMSNorm(b, t.rstd2, t.mid, l.postNorm.w, c.Eps)
 	t.gate, t.up = n.arena.F32(rows, c.Intermediate), n.arena.F32(rows, c.Intermediate)
 	t.gateT = n.linear(l.gate, b, t.gate)
 	t.upT = n.linear(l.up, b, t.up)
-	h := n.arena.F32(rows, c.Intermediate)
+	h := in.wide.Rows(0, rows)
 	n.dev.SwiGLU(h, t.gate, t.up)
 	t.down = n.linear(l.down, h, dst)
 	n.dev.Add(dst, dst, t.mid)

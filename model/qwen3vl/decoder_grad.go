@@ -33,15 +33,19 @@ func (n *Net) decoderBackward(p *pass, dx tensor.Tensor) {
 // input of l, given that of its output, dx [R, C], which it changes. dst is dx
 // where q stands for all rows.
 func (n *Net) layerBackward(l *textLayer, t *layerTape, dst, dx tensor.Tensor, in *inputs, q *queries) {
+	eps := n.config.Text.Eps
 	dGate, dUp := n.arena.Alloc(tensor.F32, t.gate.Shape), n.arena.Alloc(tensor.F32, t.gate.Shape)
+	n.dev.SwiGLU(t.down.x, t.gate, t.up)
 	n.linearGrad(l.down, t.down, dGate, 0, dx)
 	n.dev.SwiGLUGrad(dGate, dUp, dGate, t.gate, t.up)
 	dNorm := n.arena.Alloc(tensor.F32, dx.Shape)
+	n.dev.RMSNorm(t.gateT.x, t.rstd2, t.mid, l.postNorm.w, eps)
 	n.linearGrad(l.gate, t.gateT, dNorm, 0, dGate)
 	n.linearGrad(l.up, t.upT, dNorm, 1, dUp)
 	n.dev.RMSNormGrad(dx, dNorm, t.mid, l.postNorm.w, t.rstd2, 1)
 
 	dq, dk, dv := n.attendGrad(l, t, dx, in, q)
+	n.dev.RMSNorm(t.k.x, t.rstd1, t.x, l.inputNorm.w, eps)
 	if dst.IsZero() {
 		n.linearGrad(l.q, t.q, dst, 0, dq)
 		n.linearGrad(l.k, t.k, dst, 0, dk)

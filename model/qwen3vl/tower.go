@@ -21,9 +21,12 @@ type tower struct {
 	pixels    linearTape
 	cos, sin  tensor.Tensor // [P, head/2]
 	attention device.Attention
-	blocks    []blockTape
-	merger    mergerTape
-	deepTapes []mergerTape
+	// What every block works in: its normed input [P, E], and the inner channels
+	// of its MLP [P, F]. As in the decoder, the way back computes them again.
+	normed, wide tensor.Tensor
+	blocks       []blockTape
+	merger       mergerTape
+	deepTapes    []mergerTape
 
 	// Gradients of feats and deep, set by decoderBackward; none where nothing
 	// reaches a label.
@@ -120,6 +123,7 @@ func (n *Net) towerPlaces(t *tower, images []*vision.Patches) {
 // towerBlocks runs the blocks and the mergers that read them.
 func (n *Net) towerBlocks(t *tower, x tensor.Tensor, keep bool) {
 	dst := n.arena.Alloc(tensor.F32, x.Shape)
+	t.normed, t.wide = n.arena.Alloc(tensor.F32, x.Shape), n.arena.F32(x.Shape[0], n.config.Vision.Intermediate)
 	k := 0
 	for i := range n.blocks {
 		mark := n.arena.Mark()
@@ -149,7 +153,7 @@ func (n *Net) towerBlocks(t *tower, x tensor.Tensor, keep bool) {
 func (n *Net) blockForward(b *block, x, dst tensor.Tensor, t *tower) blockTape {
 	rows, width := x.Shape[0], x.Shape[1]
 	p := blockTape{x: x, mid: n.arena.F32(rows, width)}
-	a := n.arena.F32(rows, width)
+	a := t.normed
 	p.mean1, p.rstd1 = n.layerNorm(a, x, b.norm1)
 	p.q, p.k, p.v = n.arena.F32(rows, width), n.arena.F32(rows, width), n.arena.F32(rows, width)
 	p.qkv = n.linear(b.qkv, a, p.q, p.k, p.v)
@@ -157,11 +161,11 @@ func (n *Net) blockForward(b *block, x, dst tensor.Tensor, t *tower) blockTape {
 	p.proj = n.linear(b.proj, p.y.Reshape(x.Shape), p.mid)
 	n.dev.Add(p.mid, p.mid, x)
 
-	c := n.arena.F32(rows, width)
+	c := t.normed
 	p.mean2, p.rstd2 = n.layerNorm(c, p.mid, b.norm2)
 	p.up = n.arena.F32(rows, n.config.Vision.Intermediate)
 	p.fc1 = n.linear(b.fc1, c, p.up)
-	g := n.arena.Alloc(tensor.F32, p.up.Shape)
+	g := t.wide
 	n.dev.GELU(g, p.up, device.GELUTanh)
 	p.fc2 = n.linear(b.fc2, g, dst)
 	n.dev.Add(dst, dst, p.mid)

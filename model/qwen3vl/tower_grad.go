@@ -56,9 +56,11 @@ func (n *Net) mergerBackward(m *merger, t *mergerTape, g, dx tensor.Tensor) {
 // it.
 func (n *Net) blockBackward(b *block, p *blockTape, dx tensor.Tensor, t *tower, below bool) {
 	dUp := n.arena.Alloc(tensor.F32, p.up.Shape)
+	n.dev.GELU(p.fc2.x, p.up, device.GELUTanh)
 	n.linearGrad(b.fc2, p.fc2, dUp, 0, dx)
 	n.dev.GELUGrad(dUp, dUp, p.up, device.GELUTanh)
 	dNorm := n.arena.Alloc(tensor.F32, dx.Shape)
+	n.dev.LayerNorm(p.fc1.x, p.mean2, p.rstd2, p.mid, b.norm2.w, b.norm2.bias, towerEps)
 	n.linearGrad(b.fc1, p.fc1, dNorm, 0, dUp)
 	n.dev.LayerNormGrad(dx, dNorm, p.mid, b.norm2.w, p.mean2, p.rstd2, 1)
 
@@ -72,6 +74,7 @@ func (n *Net) blockBackward(b *block, p *blockTape, dx tensor.Tensor, t *tower, 
 	if !below {
 		dNorm = tensor.Tensor{}
 	}
+	n.dev.LayerNorm(p.qkv.x, p.mean1, p.rstd1, p.x, b.norm1.w, b.norm1.bias, towerEps)
 	n.linearGrad(b.qkv, p.qkv, dNorm, 0, dq.Reshape(dx.Shape), dk.Reshape(dx.Shape), dv.Reshape(dx.Shape))
 	if below {
 		n.dev.LayerNormGrad(dx, dNorm, p.x, b.norm1.w, p.mean1, p.rstd1, 1)
