@@ -81,13 +81,13 @@ func extend(past []device.Span, s device.Span) []device.Span {
 
 func (n *Net) ints(v []int32) tensor.Tensor {
 	t := n.arena.Alloc(tensor.I32, tensor.Shape{len(v)})
-	n.dev.Write(t, int32Bytes(v))
+	n.dev.Write(t, elementBytes(v))
 	return t
 }
 
 func (n *Net) floats(v []float32, extents ...int) tensor.Tensor {
 	t := n.arena.F32(extents...)
-	n.dev.Write(t, float32Bytes(v))
+	n.dev.Write(t, elementBytes(v))
 	return t
 }
 

@@ -144,7 +144,7 @@ func (n *Net) join(images []*vision.Patches, rows []int32, made *tower, part int
 			if part != tokenPart {
 				known = im.Features.Deep[part]
 			}
-			n.dev.Write(all.Rows(at, end), float32Bytes(known))
+			n.dev.Write(all.Rows(at, end), elementBytes(known))
 		}
 		at = end
 	}

@@ -119,7 +119,7 @@ func TestTypes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wide[name] = safetensors.Tensor{DType: "F32", Shape: x.Shape, Data: float32Bytes(v)}
+			wide[name] = safetensors.Tensor{DType: "F32", Shape: x.Shape, Data: elementBytes(v)}
 		}
 		var got [2][]float32
 		for i, src := range []memory{narrow, wide} {

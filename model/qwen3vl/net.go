@@ -2,7 +2,6 @@ package qwen3vl
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"mole/batch"
@@ -95,7 +94,7 @@ func checkPair(p *lora.Pair, s lora.Site) error {
 
 func (n *Net) upload(v []float32, rows, cols int) tensor.Tensor {
 	t := n.dev.Alloc(tensor.F32, tensor.Shape{rows, cols})
-	n.dev.Write(t, float32Bytes(v))
+	n.dev.Write(t, elementBytes(v))
 	return t
 }
 
@@ -327,14 +326,14 @@ func (n *Net) check(b *batch.Batch) error {
 
 // readFloats waits for t and returns it.
 func (n *Net) readFloats(t tensor.Tensor) ([]float32, error) {
-	raw := make([]byte, t.Len()*tensor.F32.Size())
+	out := make([]float32, t.Len())
+	raw := hostBytes(out)
 	n.dev.Read(raw, t)
 	if err := n.dev.Sync(); err != nil {
 		return nil, err
 	}
-	out := make([]float32, t.Len())
-	for i := range out {
-		out[i] = math.Float32frombits(uint32(raw[4*i]) | uint32(raw[4*i+1])<<8 | uint32(raw[4*i+2])<<16 | uint32(raw[4*i+3])<<24)
+	if !littleEndian {
+		swap(raw)
 	}
 	return out, nil
 }

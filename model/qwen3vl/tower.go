@@ -87,7 +87,7 @@ func (n *Net) patchRows(t *tower, images []*vision.Patches, patches int) tensor.
 	at := 0
 	for _, im := range images {
 		rows := im.Grid.Patches()
-		n.dev.Write(pixels.Rows(at, at+rows), float32Bytes(im.Pixels))
+		n.dev.Write(pixels.Rows(at, at+rows), elementBytes(im.Pixels))
 		place.add(v, im.Grid)
 		at += rows
 	}

@@ -1,9 +1,7 @@
 package qwen3vl
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -165,7 +163,7 @@ func (l *loader) widen(name string, t safetensors.Tensor, shape tensor.Shape) te
 		return tensor.Tensor{}
 	}
 	out := l.own(l.dev.Alloc(tensor.F32, shape))
-	l.dev.Write(out, float32Bytes(values))
+	l.dev.Write(out, elementBytes(values))
 	return out
 }
 
@@ -247,22 +245,4 @@ func product(s []int) int {
 		n *= e
 	}
 	return n
-}
-
-// float32Bytes returns v in the element layout of an F32 tensor.
-func float32Bytes(v []float32) []byte {
-	b := make([]byte, 4*len(v))
-	for i, x := range v {
-		binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(x))
-	}
-	return b
-}
-
-// int32Bytes returns v in the element layout of an I32 tensor.
-func int32Bytes(v []int32) []byte {
-	b := make([]byte, 4*len(v))
-	for i, x := range v {
-		binary.LittleEndian.PutUint32(b[4*i:], uint32(x))
-	}
-	return b
 }
