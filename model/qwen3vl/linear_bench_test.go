@@ -90,7 +90,7 @@ func newLinearCall(b *testing.B, o cpu.Options, in, out, tokens, rank int) *line
 		for i := range v {
 			v[i] = float32(r.NormFloat64())
 		}
-		d.Write(t, float32Bytes(v))
+		d.Write(t, elementBytes(v))
 		return t
 	}
 	w := make([]byte, 2*in*out)
