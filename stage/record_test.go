@@ -118,7 +118,7 @@ func TestMemory(t *testing.T) {
 	s := brief()
 	s.Batch = 27
 	c = w.chain(s)
-	c.Train.Memory = 80 << 20
+	c.Train.Memory = 68 << 20
 	results, _ := mustRun(t, c)
 	if got := results["train"].(*stage.Trained).Settings.PassTokens; got > 1024 || got < 256 {
 		t.Errorf("got passes of %d tokens, want 256 to 1024", got)
