@@ -152,6 +152,11 @@ type MatMul struct {
 	// of operands with an inner extent that is small beside K, such as the branch
 	// of an adapter; the zero tensors for none. TransA must not be set beside it.
 	A2, B2 tensor.Tensor
+
+	// Stream allows a product of few rows another order of sums than one of many,
+	// so that b is read once, as it lies: for decoding. Without it row i of dst
+	// has the same bytes however many rows there are.
+	Stream bool
 }
 
 // GELUForm names one of the two functions that are called GELU.

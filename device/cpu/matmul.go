@@ -9,7 +9,7 @@ import (
 // A product is cut by rows of the result, so that a core works on the tokens it
 // worked on before, if each worker gets minRows of them: a worker lays out all
 // of b for itself, which below that many rows costs more than it brings.
-// Otherwise it is cut by columns, in multiples of minColumns. A few rows are
+// Otherwise it is cut by columns, in multiples of minColumns. A few rows may be
 // multiplied by a kernel of their own, which reads b as it lies; whether there are
 // so few is asked of the whole product, not of a worker's part.
 const (
@@ -94,7 +94,7 @@ func (d *Device) MatMul(dst, a, b tensor.Tensor, o device.MatMul) {
 	}
 
 	t := &d.tasks.matMul
-	few := m <= kernel.MatVecRows && o.TransB && !o.TransA
+	few := o.Stream && m <= kernel.MatVecRows && o.TransB && !o.TransA
 	*t = matMulTask{tier: d.tier, few: few, product: kernel.MatMul{
 		M: m, N: n, K: k,
 		A: f32(a), LDA: a.Shape[1], TransA: o.TransA,

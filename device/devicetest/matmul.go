@@ -26,8 +26,9 @@ func checkMatMul(x *trial) {
 				o := device.MatMul{
 					TransA: flags&1 != 0, TransB: flags&2 != 0,
 					Alpha: []float32{1, 0.5, -2}[(i+flags)%3], Beta: []float32{0, 1, 0.25}[(i/3+flags)%3],
+					Stream: (i+flags+s[0])%2 == 0,
 				}
-				x.try("M=%d N=%d K=%d b %v transposed %v,%v alpha=%v beta=%v", s[0], s[1], s[2], d, o.TransA, o.TransB, o.Alpha, o.Beta)
+				x.try("M=%d N=%d K=%d b %v transposed %v,%v alpha=%v beta=%v stream=%v", s[0], s[1], s[2], d, o.TransA, o.TransB, o.Alpha, o.Beta, o.Stream)
 				p := x.product(s, d, o, (i+flags)%2 == 0)
 				p.addPair(x, []int{0, 16, 0, 5}[(i+flags)%4])
 				x.dev.MatMul(p.dst.Tensor, p.a.Tensor, p.b.Tensor, p.o)

@@ -17,12 +17,12 @@ func (n *Net) linear(l *linear, x tensor.Tensor, ys ...tensor.Tensor) linearTape
 	p := n.pairs[l.id]
 	if p != nil {
 		t.u = n.arena.F32(x.Shape[0], p.a.Shape[0])
-		n.dev.MatMul(t.u, x, p.a, device.MatMul{TransB: true, Alpha: p.scale})
+		n.dev.MatMul(t.u, x, p.a, device.MatMul{TransB: true, Alpha: p.scale, Stream: n.decoding})
 	}
 	lo := 0
 	for _, y := range ys {
 		hi := lo + y.Shape[1]
-		o := device.MatMul{TransB: true, Alpha: 1}
+		o := device.MatMul{TransB: true, Alpha: 1, Stream: n.decoding}
 		if !l.bias.IsZero() {
 			o.Bias = l.bias.Rows(lo, hi)
 		}

@@ -24,8 +24,11 @@ type Net struct {
 	params []lora.Param
 	low    lowest
 	drop   float64 // the adapter's dropout
-	arena  *device.Arena
-	pass   *pass // of the last Forward, for Backward
+	// decoding says that nobody compares this pass to the bit with one of more
+	// rows.
+	decoding bool
+	arena    *device.Arena
+	pass     *pass // of the last Forward, for Backward
 }
 
 // pair is the adapter of one linear layer on the device. Gradients are there

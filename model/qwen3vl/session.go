@@ -78,6 +78,7 @@ func (s *Session) Next(id int32) ([]float32, error) {
 	case id < 0 || int(id) >= s.net.config.Text.Vocab:
 		return nil, fmt.Errorf("token %d is outside the vocabulary of %d", id, s.net.config.Text.Vocab)
 	}
+	s.net.decoding = true
 	one := &batch.Batch{Tokens: []int32{id}, Pos: [][3]int32{{s.next, s.next, s.next}}}
 	logits, err := s.extend(one, 0, 1)
 	s.next++
