@@ -11,7 +11,7 @@ import "fmt"
 //
 // An image begins a segment also where nothing branches. So the segments of an
 // example whose text parts from that of others only after its image are the same
-// in any company, and so are the sums of its attention, to the last bit.
+// in any company, and with them, to the last bit, what is computed for it.
 //
 // Branches are in the order in which examples first take them, each with all
 // that follows it. The time is that of Pack, plus the square of the number of

@@ -3,7 +3,6 @@ package evidence_test
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -103,15 +102,13 @@ func TestBatch(t *testing.T) {
 	}
 }
 
-// compare wants the same numbers but for the last digits: products of a few rows
-// are summed in another order than those of many.
 func compare(t *testing.T, i int, got, want router.Evidence) {
 	t.Helper()
 	for _, v := range []struct {
 		name      string
 		got, want []float64
 	}{{"logits", got.Logits, want.Logits}, {"hidden state", got.Hidden, want.Hidden}, {"features", got.Pooled, want.Pooled}} {
-		if !slices.EqualFunc(v.got, v.want, func(a, b float64) bool { return math.Abs(a-b) <= 2e-5 }) {
+		if !slices.Equal(v.got, v.want) {
 			t.Errorf("picture %d: %s differ: got %.8v, want %.8v", i, v.name, v.got, v.want)
 		}
 	}
