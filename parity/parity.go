@@ -28,7 +28,7 @@ type Case struct {
 // Options says what is put to the test. The zero value means the default in
 // each comment.
 type Options struct {
-	Tier      string        // kernels: generic, avx2 or avx512; "" for the best of this processor
+	Tier      string        // kernels: generic, avx2, avx512 or neon; "" for the best of this processor
 	Precision cpu.Precision // of matrix products with BF16 weights: F32 by default
 	Workers   int           // 0 for all cores
 	// Tokenizer is the folder of the tokenizer.json for cases of token ids that

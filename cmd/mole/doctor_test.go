@@ -20,7 +20,7 @@ func TestDoctor(t *testing.T) {
 	for _, want := range []string{
 		`build +mole .*go1\.`,
 		`processor +\S`,
-		`kernels +(generic|avx2|avx512|avx512bf16): `,
+		`kernels +(generic|avx2|avx512|avx512bf16|neon): `,
 		`  generic +runs here`,
 		`threads +[1-9]\d* workers \(GOMAXPROCS [1-9]`,
 		`memory +\S`,

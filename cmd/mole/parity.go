@@ -17,7 +17,7 @@ import (
 type parityCmd struct {
 	Dirs      []string `arg:"" name:"dir" help:"Case folders, each with a case.json."`
 	Strict    bool     `help:"Fail if a case holds something that was not checked."`
-	Tier      string   `enum:",generic,avx2,avx512,avx512bf16" default:"" placeholder:"NAME" help:"Kernels to test: generic, avx2, avx512 or avx512bf16. Default: the best of this processor."`
+	Tier      string   `enum:",generic,avx2,avx512,avx512bf16,neon" default:"" placeholder:"NAME" help:"Kernels to test: generic, avx2, avx512, avx512bf16 or neon. Default: the best of this processor."`
 	Precision string   `enum:"f32,bf16" default:"f32" placeholder:"NAME" help:"Matrix products with bfloat16 weights: in f32 or bf16."`
 	Tokenizer string   `placeholder:"DIR" env:"MOLE_TOKENIZER" help:"Folder of the tokenizer.json for cases of token ids that have none of their own."`
 	Workers   int      `placeholder:"N" help:"Cores to use. Default: all."`

@@ -27,9 +27,9 @@ var _ device.Accelerator = (*Device)(nil)
 type Options struct {
 	// Workers is the number of cores to use, 0 for all that the process may.
 	Workers int
-	// Tier names the kernels to use: "generic", "avx2", "avx512"; "" for those
-	// that the environment variable MOLE_DEBUG_CPU names or else the best that
-	// the processor runs.
+	// Tier names the kernels to use: "generic", "avx2", "avx512", "avx512bf16",
+	// "neon"; "" for those that the environment variable MOLE_DEBUG_CPU names or
+	// else the best that the processor runs.
 	Tier string
 	// Precision is that of products with frozen matrices in BF16.
 	Precision Precision

@@ -24,7 +24,7 @@ func TestOpen(t *testing.T) {
 		{"set", cpu.Options{Tier: "generic"}, "", "generic", "set by --tier", ""},
 		{"environment", cpu.Options{}, "generic", "generic", "set by MOLE_DEBUG_CPU", ""},
 		{"set wins", cpu.Options{Tier: best}, "nonsense", best, "set by --tier", ""},
-		{"unknown", cpu.Options{Tier: "mmx"}, "", "", "", `tier "mmx": known are generic, avx2, avx512, avx512bf16 (set by --tier; this processor runs generic`},
+		{"unknown", cpu.Options{Tier: "mmx"}, "", "", "", `tier "mmx": known are generic, avx2, avx512, avx512bf16, neon (set by --tier; this processor runs generic`},
 		{"unknown in environment", cpu.Options{}, "sse", "", "", "set by MOLE_DEBUG_CPU"},
 		{"negative", cpu.Options{Workers: -1}, "", "", "", "-1 workers, want 1 or more"},
 		{"precision", cpu.Options{Precision: 7}, "", "", "", "unknown precision Precision(7)"},

@@ -2,6 +2,9 @@ package kernel
 
 //go:generate go run ./gen
 
+// gemmRowLanes is the number of columns that gemmCopy works on at once.
+const gemmRowLanes = 16
+
 // gemmTiers holds the vector tiers. The micro-kernels fill the registers. With
 // AVX-512 one tile of A, 28 KiB, stays in the first-level cache and panels of B
 // pass by; with AVX2 a panel stays and some tiles pass. The sizes were the best

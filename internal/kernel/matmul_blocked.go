@@ -1,4 +1,4 @@
-//go:build amd64
+//go:build amd64 || arm64
 
 package kernel
 
@@ -20,14 +20,14 @@ const (
 	gemmDepth = 512
 	// gemmStrip is the largest number of rows of a strip; it bounds the scratch.
 	gemmStrip = 1344
-	// gemmLanes is the number of columns that gemmTranspose works on at once,
-	// and gemmRowLanes that of gemmCopy.
-	gemmLanes    = 8
-	gemmRowLanes = 16
+	// gemmLanes is the number of columns that gemmTranspose works on at once;
+	// gemmRowLanes is that of gemmCopy.
+	gemmLanes = 8
 	// gemmChunk is the number of packed rows of B that are packed into all panels
 	// before the next: so many streams the processor fetches ahead.
 	gemmChunk = 16
-	// gemmSlack is what packers may write behind the last tile of A.
+	// gemmSlack is what packers may write, and micro-kernels read, behind the
+	// last tile of A.
 	gemmSlack = gemmRowLanes
 )
 

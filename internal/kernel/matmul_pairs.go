@@ -97,3 +97,11 @@ func (g *gemm) joinB(q *gemmPanel, k, n int) (done int) {
 		uintptr(q.width/gemmRowLanes), uintptr(4*gemmChunk*g.LDB))
 	return n
 }
+
+// whole returns the tier that multiplies float32 in tiles like those of t.
+func (t *gemmTier) whole() *gemmTier {
+	if t.each == 1 {
+		return t
+	}
+	return &gemmTiers[AVX512]
+}

@@ -1,4 +1,4 @@
-//go:build amd64
+//go:build amd64 || arm64
 
 package kernel
 
@@ -29,14 +29,6 @@ func (t *gemmTier) pairOf(m *MatMul, s *Scratch) *gemm {
 	}
 	p.g = gemm{MatMul: &p.m, gemmTier: t.whole(), s: &p.s}
 	return &p.g
-}
-
-// whole returns the tier that multiplies float32 in tiles like those of t.
-func (t *gemmTier) whole() *gemmTier {
-	if t.each == 1 {
-		return t
-	}
-	return &gemmTiers[AVX512]
 }
 
 // beginSecond packs the part of B2 that belongs to the strip, if there is a

@@ -19,7 +19,7 @@ func (t Tier) MatVec(m *MatMul, s *Scratch) {
 	if m.M > MatVecRows || m.TransA || !m.TransB {
 		panic("matvec: want few rows of A, A not transposed and B transposed")
 	}
-	if t > bestTier {
+	if t != Generic && t != bestTier {
 		t.demand()
 	}
 	if t == Generic {

@@ -23,11 +23,12 @@ const (
 	AVX2                   // AVX2 and FMA
 	AVX512                 // AVX-512 F, BW, DQ and VL
 	AVX512BF16             // AVX512, and products of bfloat16: see [MatMul.RoundA]
+	NEON                   // ASIMD, as every arm64 processor has it
 )
 
-var tierNames = [...]string{Generic: "generic", AVX2: "avx2", AVX512: "avx512", AVX512BF16: "avx512bf16"}
+var tierNames = [...]string{Generic: "generic", AVX2: "avx2", AVX512: "avx512", AVX512BF16: "avx512bf16", NEON: "neon"}
 
-// String returns the name of t: generic, avx2, avx512 or avx512bf16.
+// String returns the name of t: generic, avx2, avx512, avx512bf16 or neon.
 func (t Tier) String() string {
 	if int(t) < len(tierNames) {
 		return tierNames[t]
@@ -52,6 +53,15 @@ var tierNeeds = [...][]string{
 	AVX2:       {"avx2", "fma"},
 	AVX512:     {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"},
 	AVX512BF16: {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_bf16"},
+	NEON:       {"asimd"},
+}
+
+// arch returns the architecture that a vector tier is for.
+func (t Tier) arch() string {
+	if t == NEON {
+		return "arm64"
+	}
+	return "amd64"
 }
 
 // demand panics unless t can run here: the caller has not asked [Tier.Supported].
@@ -69,8 +79,8 @@ func (t Tier) Supported() error {
 		return nil
 	case int(t) >= len(tierNeeds):
 		return fmt.Errorf("%v is not a tier", t)
-	case runtime.GOARCH != "amd64":
-		return fmt.Errorf("tier %v needs amd64, this build is for %s", t, runtime.GOARCH)
+	case runtime.GOARCH != t.arch():
+		return fmt.Errorf("tier %v needs %s, this build is for %s", t, t.arch(), runtime.GOARCH)
 	}
 	for _, f := range tierNeeds[t] {
 		if !cpuHas(f) {

@@ -8,10 +8,11 @@ import "math"
 // Exponentials have a relative error of at most 2e-7 and are 0 where they would
 // be below the normal range. What is computed element by element depends, to the
 // bit, on the tier and the element alone, not on its place; sums over a row run
-// in 8 (AVX2) or 16 (AVX-512) lanes, in the order of the elements, and the
-// lanes are added up in float64. A NaN stays one.
+// in 8 (AVX2) or 16 lanes, in the order of the elements, and the lanes are added
+// up in float64. A NaN stays one. NEON's results are those of AVX-512, to the bit.
 
-// lanes are sums that the lanes of a kernel hold; AVX2 has the first half.
+// lanes are sums that the lanes of a kernel hold: element i is in lane i mod 16,
+// or, with AVX2, in lane i mod 8.
 type lanes [16]float32
 
 // total returns the sum of the lanes.

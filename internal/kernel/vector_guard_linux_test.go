@@ -11,22 +11,25 @@ func TestVectorStaysInside(t *testing.T) {
 	r := rand.New(rand.NewPCG(61, 62))
 	eachVector(t, func(t *testing.T, tier Tier) {
 		for _, n := range vectorLengths[1:] {
-			for _, k := range pointwises {
-				s := draw(r, k.slices, n)
-				for i := range s {
-					s[i] = guarded(t, s[i], (n+i)%2 == 0)
+			for _, atEnd := range []bool{false, true} {
+				for _, k := range pointwises {
+					k.run(tier, guardedAll(t, draw(r, k.slices, n), atEnd))
 				}
-				k.run(tier, s)
-			}
-			for _, k := range rowKernels {
-				s := draw(r, 4, n)
-				for i := range s {
-					s[i] = guarded(t, s[i], (n+i)%2 == 0)
+				for _, k := range rowKernels {
+					s := guardedAll(t, draw(r, 4, n), atEnd)
+					k.run(tier, s[0], s[1], s[2], s[3])
 				}
-				k.run(tier, s[0], s[1], s[2], s[3])
 			}
 		}
 	})
+}
+
+// guardedAll is guarded for each of s.
+func guardedAll(t *testing.T, s [][]float32, atEnd bool) [][]float32 {
+	for i := range s {
+		s[i] = guarded(t, s[i], atEnd)
+	}
+	return s
 }
 
 // TestAttentionTileStaysInside does the same for attention and its scratch, and

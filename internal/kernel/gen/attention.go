@@ -9,9 +9,9 @@ package main
 const scoreRow = 4 * 64
 
 // attentionKernels returns the kernels of one tier.
-func attentionKernels(tier string, b bank, used map[uint32]bool) []*function {
+func attentionKernels(tier string, i isa, used words) []*function {
 	with := func(body func(e *vector)) func(a *asm) {
-		return func(a *asm) { body(&vector{asm: a, bank: b, used: used}) }
+		return func(a *asm) { body(newVector(a, i, used, false)) }
 	}
 	return []*function{
 		{
@@ -21,7 +21,7 @@ func attentionKernels(tier string, b bank, used map[uint32]bool) []*function {
 				"not seen. state holds top, the largest score so far, total, the sum of the",
 				"exponentials so far, and what shrinks all earlier ones, each 64 lanes apart.",
 			},
-			requires: b.requires(),
+			requires: i.requires(),
 			params: []param{
 				{"scores", "*float32"}, {"free", "uintptr"}, {"rest", "uintptr"},
 				{"sees", "*int32"}, {"state", "*float32"}, {"scale", "float32"},
@@ -34,7 +34,7 @@ func attentionKernels(tier string, b bank, used map[uint32]bool) []*function {
 				"turns scores into p = exp(scale·score − lse), 0 for keys that are not",
 				"seen, and ds, where it holds dy·v, into p · (ds − delta) · scale.",
 			},
-			requires: b.requires(),
+			requires: i.requires(),
 			params: []param{
 				{"scores", "*float32"}, {"free", "uintptr"}, {"rest", "uintptr"}, {"sees", "*int32"},
 				{"ds", "*float32"}, {"lse", "*float32"}, {"delta", "*float32"}, {"scale", "float32"},
@@ -44,14 +44,14 @@ func attentionKernels(tier string, b bank, used map[uint32]bool) []*function {
 		{
 			name:     "attendScale" + tier,
 			doc:      []string{"multiplies n rows of a column by factors."},
-			requires: b.requires(),
+			requires: i.requires(),
 			params:   []param{{"x", "*float32"}, {"n", "uintptr"}, {"factors", "*float32"}},
 			body:     with(scaleBody),
 		},
 		{
 			name:     "attendDot" + tier,
 			doc:      []string{"sets sums to Σ a·b over n rows of a column."},
-			requires: b.requires(),
+			requires: i.requires(),
 			params:   []param{{"a", "*float32"}, {"b", "*float32"}, {"n", "uintptr"}, {"sums", "*float32"}},
 			body:     with(dotBody),
 		},
@@ -85,16 +85,15 @@ func (e *vector) eachKey(name string, body func(masked bool)) {
 		if masked {
 			label, count = name+"Rest", "rest"
 		}
-		e.arg("MOVQ", count, cx)
-		e.op("TESTQ", cx, cx)
-		e.op("JZ", label+"End")
+		e.load(count, cx)
+		e.skip(cx, label+"End")
 		if masked {
 			e.rest()
 		}
 		e.loop(label)
 		body(masked)
-		e.op("ADDQ", scoreRow, di)
-		e.op("ADDQ", scoreRow, r8)
+		e.advance(di, scoreRow)
+		e.advance(r8, scoreRow)
 		e.next(cx, label)
 		e.label(label + "End")
 	}
@@ -102,27 +101,26 @@ func (e *vector) eachKey(name string, body func(masked bool)) {
 
 // rest loads the number of the first row of the rest.
 func (e *vector) rest() {
-	e.arg("MOVQ", "free", ax)
-	e.op("VMOVD", ax, x(number))
-	e.op("VPBROADCASTD", x(number), e.reg(number))
+	e.load("free", ax)
+	e.isa.spread(e, ax, number)
 }
 
 // visible writes mask = number < sees, and counts.
 func (e *vector) visible() {
-	e.two("VPSUBD", number, sees, mask)
+	e.two(intMinus, number, sees, mask)
 	e.negative(mask, mask)
-	e.two("VPADDD", number, e.word(1), number)
+	e.two(intPlus, number, e.word(1), number)
 }
 
 func softmaxBody(e *vector) {
 	e.args(di)
-	e.arg("MOVQ", "sees", si)
-	e.arg("MOVQ", "state", dx)
-	e.arg("VBROADCASTSS", "scale", e.reg(scale))
+	e.load("sees", si)
+	e.load("state", dx)
+	e.isa.scalar(e, "scale", scale)
 	e.move(si.at(0), sees)
 	e.move(dx.at(0), top)
 	e.eachKey("top", func(masked bool) {
-		e.two("VMULPS", scale, di.at(0), score)
+		e.mul(scale, di.at(0), score)
 		if masked {
 			e.visible()
 			e.choose(mask, score, e.constant(least), temp1, score)
@@ -134,35 +132,35 @@ func softmaxBody(e *vector) {
 	e.clear(total)
 	e.eachKey("exp", func(masked bool) {
 		e.move(di.at(0), score)
-		e.two("VFMSUB213PS", scale, top, score)
+		e.isa.scaledLess(e, score, scale, top)
 		e.exp(score, temp1, temp2)
 		if masked {
 			e.visible()
 			e.and(score, mask, score)
 		}
 		e.add(total, score, total)
-		e.op("VMOVUPS", e.reg(score), di.at(0))
+		e.isa.write(e, score, di.at(0))
 	})
 	e.move(dx.at(0), score)
 	e.sub(score, top, score)
 	e.exp(score, temp1, temp2)
-	e.op("VMOVUPS", e.reg(top), dx.at(0))
+	e.isa.write(e, top, dx.at(0))
 	e.addProduct(score, dx.at(scoreRow), total)
-	e.op("VMOVUPS", e.reg(total), dx.at(scoreRow))
-	e.op("VMOVUPS", e.reg(score), dx.at(2*scoreRow))
+	e.isa.write(e, total, dx.at(scoreRow))
+	e.isa.write(e, score, dx.at(2*scoreRow))
 	e.ret()
 }
 
 func gradBody(e *vector) {
 	e.args(di)
-	e.arg("MOVQ", "ds", r8)
-	e.load("sees", sees)
-	e.load("lse", top)
-	e.load("delta", delta)
-	e.arg("VBROADCASTSS", "scale", e.reg(scale))
+	e.load("ds", r8)
+	e.column("sees", sees)
+	e.column("lse", top)
+	e.column("delta", delta)
+	e.isa.scalar(e, "scale", scale)
 	e.eachKey("keys", func(masked bool) {
 		e.move(di.at(0), score)
-		e.two("VFMSUB213PS", scale, top, score)
+		e.isa.scaledLess(e, score, scale, top)
 		e.exp(score, temp1, temp2)
 		if masked {
 			e.visible()
@@ -172,25 +170,25 @@ func gradBody(e *vector) {
 		e.sub(slope, delta, slope)
 		e.mul(slope, scale, slope)
 		e.mul(slope, score, slope)
-		e.op("VMOVUPS", e.reg(score), di.at(0))
-		e.op("VMOVUPS", e.reg(slope), r8.at(0))
+		e.isa.write(e, score, di.at(0))
+		e.isa.write(e, slope, r8.at(0))
 	})
 	e.ret()
 }
 
-// load loads the lanes that a parameter points to.
-func (e *vector) load(name string, to int) {
-	e.arg("MOVQ", name, si)
+// column loads the column that a parameter points to.
+func (e *vector) column(name string, to int) {
+	e.load(name, si)
 	e.move(si.at(0), to)
 }
 
 func scaleBody(e *vector) {
 	e.args(di, cx)
-	e.load("factors", scale)
+	e.column("factors", scale)
 	e.loop("rows")
-	e.two("VMULPS", scale, di.at(0), score)
-	e.op("VMOVUPS", e.reg(score), di.at(0))
-	e.op("ADDQ", scoreRow, di)
+	e.mul(scale, di.at(0), score)
+	e.isa.write(e, score, di.at(0))
+	e.advance(di, scoreRow)
 	e.next(cx, "rows")
 	e.ret()
 }
@@ -201,10 +199,10 @@ func dotBody(e *vector) {
 	e.loop("rows")
 	e.move(di.at(0), score)
 	e.addProduct(score, r8.at(0), total)
-	e.op("ADDQ", scoreRow, di)
-	e.op("ADDQ", scoreRow, r8)
+	e.advance(di, scoreRow)
+	e.advance(r8, scoreRow)
 	e.next(cx, "rows")
-	e.arg("MOVQ", "sums", si)
-	e.op("VMOVUPS", e.reg(total), si.at(0))
+	e.load("sums", si)
+	e.isa.write(e, total, si.at(0))
 	e.ret()
 }

@@ -62,8 +62,8 @@ func (f *function) declaration() string {
 }
 
 // assembly returns the text of the routine.
-func (f *function) assembly() string {
-	a := &asm{fn: f}
+func (f *function) assembly(on arch) string {
+	a := &asm{fn: f, arch: on}
 	fmt.Fprintf(&a.text, "// %s\n// Requires: %s\n", f.declaration(), f.requires)
 	fmt.Fprintf(&a.text, "TEXT ·%s(SB), NOSPLIT, $0-%d\n", f.name, f.place(len(f.params)))
 	f.body(a)

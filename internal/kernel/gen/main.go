@@ -1,7 +1,7 @@
-// Command gen writes the assembly of the kernels for amd64, in some files
-// NAME_amd64.s, and their Go declarations, NAME_asm_amd64.go, into the current
-// folder. Run it with go generate in internal/kernel; a test checks that the
-// committed files are what it writes.
+// Command gen writes the assembly of the kernels, in some files NAME_amd64.s and
+// NAME_arm64.s, and their Go declarations, NAME_asm_amd64.go and so on, into the
+// current folder. Run it with go generate in internal/kernel; a test checks that
+// the committed files are what it writes.
 package main
 
 import (
@@ -28,22 +28,26 @@ func main() {
 
 // A unit is one pair of generated files.
 type unit struct {
+	arch      arch
 	name      string
 	intro     string // comment of the assembly
 	tables    []table
 	functions []*function
 	data      string   // constants
+	tiers     []string // that have kernels of the same names
 	both      []string // names of kernels that each tier has
 }
 
 // files returns what is generated, by file name.
 func files() map[string]string {
 	list := map[string]string{}
-	for _, u := range []unit{products(), fewRows(), attention(), vectors()} {
-		list[u.name+"_amd64.s"] = u.assembly()
-		list[u.name+"_asm_amd64.go"] = u.declarations()
-		if len(u.both) > 0 {
-			list[u.name+"_asm_other.go"] = u.elsewhere()
+	for i, t := range targets() {
+		for _, u := range append(t.products(), t.attention(), t.vectors()) {
+			list[u.name+"_"+t.goarch()+".s"] = u.assembly()
+			list[u.name+"_asm_"+t.goarch()+".go"] = u.declarations()
+			if i == 0 && len(u.both) > 0 {
+				list[u.name+"_asm_other.go"] = u.elsewhere()
+			}
 		}
 	}
 	return list
@@ -91,6 +95,7 @@ func (t tier) table(prefix, kind string, vecs int, make func(m micro) *function)
 // products returns the matrix product.
 func products() unit {
 	u := unit{
+		arch: amd64{},
 		name: "matmul",
 		intro: `// Routines of the matrix product: micro-kernels for AVX2 with FMA, for AVX-512
 // and for pairs of bfloat16, packers for AVX2 that serve both of the first, and
@@ -110,6 +115,7 @@ func products() unit {
 // fewRows returns the products of few rows.
 func fewRows() unit {
 	u := unit{
+		arch: amd64{},
 		name: "matvec",
 		intro: `// Routines of products of few rows with a matrix that is read once. The line
 // above each says which instructions it requires; matvec_amd64.go chooses.`,
@@ -123,44 +129,6 @@ func fewRows() unit {
 	return u
 }
 
-// attention returns the kernels of attention.
-func attention() unit {
-	u := unit{
-		name: "attention",
-		intro: `// Routines of attention: micro-kernels of small products, and the softmax
-// between them and its gradient. The line above each says which instructions it
-// requires; attention_amd64.go chooses.`,
-	}
-	used := map[uint32]bool{}
-	for _, t := range tiers {
-		u.functions = append(u.functions, attentionKernels(t.name, t.bank, used)...)
-		for _, vecs := range []int{2, 1} {
-			u.add(t.table("tile", "tileMicro", vecs, func(m micro) *function { return tile{m}.function() }))
-		}
-	}
-	u.seal(used, "", "attendSoftmax", "attendGrad", "attendScale", "attendDot")
-	return u
-}
-
-// vectors returns the kernels that compute element by element.
-func vectors() unit {
-	u := unit{
-		name: "vector",
-		intro: `// Routines that compute element by element, and sums. The line above each says
-// which instructions it requires; vector_amd64.go chooses.`,
-	}
-	used := map[uint32]bool{}
-	var names []string
-	for _, p := range slices.Concat(activations, rows) {
-		names = append(names, p.name)
-		for _, t := range tiers {
-			u.functions = append(u.functions, p.function(t.name, t.bank, used))
-		}
-	}
-	u.seal(used, laneNumbers, names...)
-	return u
-}
-
 // add appends the functions of a table.
 func (u *unit) add(t table) {
 	u.tables = append(u.tables, t)
@@ -168,13 +136,13 @@ func (u *unit) add(t table) {
 }
 
 // seal takes in the constants that the bodies of the functions use, other data,
-// and the names of the kernels that each tier has.
-func (u *unit) seal(used map[uint32]bool, more string, both ...string) {
+// and the names of the tiers and of the kernels that each tier has.
+func (u *unit) seal(used words, more string, tiers []string, both ...string) {
 	for _, f := range u.functions {
-		f.assembly()
+		f.assembly(u.arch)
 	}
-	u.data = constants(used) + more
-	u.both = both
+	u.data = u.arch.constants(used) + more
+	u.tiers, u.both = tiers, both
 }
 
 // assembly returns the text of the assembly.
@@ -182,7 +150,7 @@ func (u *unit) assembly() string {
 	var b strings.Builder
 	b.WriteString(header + u.intro + "\n\n#include \"textflag.h\"\n" + u.data)
 	for _, f := range u.functions {
-		b.WriteString("\n" + f.assembly())
+		b.WriteString("\n" + f.assembly(u.arch))
 	}
 	return b.String()
 }
@@ -206,10 +174,15 @@ func (u *unit) declarations() string {
 // choice returns the function that calls a kernel of a tier.
 func (u *unit) choice(name string) string {
 	var b strings.Builder
-	f := u.find(name + tiers[0].name)
-	fmt.Fprintf(&b, "// %sOn runs a kernel of tier t.\n%s {\n", name, f.choice(name))
-	for _, t := range tiers[1:] {
-		fmt.Fprintf(&b, "\tif t >= %s {\n\t\t%s(%s)\n\t\treturn\n\t}\n", t.name, name+t.name, f.arguments())
+	first := u.tiers[0]
+	f := u.find(name + first)
+	head := f.choice(name)
+	if len(u.tiers) == 1 {
+		head = strings.Replace(head, "(t Tier", "(_ Tier", 1)
+	}
+	fmt.Fprintf(&b, "// %sOn runs a kernel of tier t.\n%s {\n", name, head)
+	for _, t := range u.tiers[1:] {
+		fmt.Fprintf(&b, "\tif t >= %s {\n\t\t%s(%s)\n\t\treturn\n\t}\n", t, name+t, f.arguments())
 	}
 	fmt.Fprintf(&b, "\t%s(%s)\n}\n", f.name, f.arguments())
 	return b.String()
@@ -225,9 +198,9 @@ func (u *unit) find(name string) *function {
 // tiers.
 func (u *unit) elsewhere() string {
 	var b strings.Builder
-	b.WriteString(header + "//go:build !amd64\n\npackage kernel\n")
+	b.WriteString(header + "//go:build !amd64 && !arm64\n\npackage kernel\n")
 	for _, name := range u.both {
-		f := u.find(name + tiers[0].name)
+		f := u.find(name + u.tiers[0])
 		fmt.Fprintf(&b, "\n// %sOn is never called: there is no vector tier.\n", name)
 		fmt.Fprintf(&b, "%s {\n\tt.demand()\n}\n", f.choiceUnused(name))
 	}

@@ -126,7 +126,7 @@ func (v vecs) body(a *asm) {
 // apart from base on; three times the stride is in a register too.
 func row4(base, stride, stride3 reg, i, disp int) string {
 	index := []string{"", fmt.Sprintf("(%s*1)", stride), fmt.Sprintf("(%s*2)", stride), fmt.Sprintf("(%s*1)", stride3)}
-	return base.at(disp) + index[i]
+	return base.at(disp).text(string(base)) + index[i]
 }
 
 // loadX writes the loads of a step of all rows of x, if there is room.

@@ -33,7 +33,7 @@ var rows = []*pointwise{
 		sums:    []string{"squares"},
 		emit: func(e *vector, s scalars) []int {
 			e.sub(0, s["mean"], 0)
-			e.drop(0)
+			e.isa.drop(e, 0)
 			e.addProduct(0, 0, s["squares"])
 			return nil
 		},
@@ -138,7 +138,7 @@ var rows = []*pointwise{
 		emit: func(e *vector, s scalars) []int {
 			e.sub(0, s["top"], 0)
 			e.exp(0, 1, 2)
-			e.drop(0)
+			e.isa.drop(e, 0)
 			e.add(s["sum"], 0, s["sum"])
 			return nil
 		},
@@ -237,7 +237,7 @@ func adamW(e *vector, s scalars) []int {
 	e.mul(v, s["beta2"], v)
 	e.add(v, g, v)
 	e.mul(v, s["correct2"], t)
-	e.op("VSQRTPS", e.reg(t), e.reg(t))
+	e.isa.root(e, t, t)
 	e.add(t, s["eps"], t)
 	e.mul(m, s["rate"], g)
 	e.div(g, t, t)

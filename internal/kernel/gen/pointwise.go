@@ -22,15 +22,12 @@ type scalars map[string]int
 // pointers lists the general registers of slices.
 var pointers = []reg{di, si, r8, r9, r10, r11, r12}
 
-// mask registers: of AVX-512, and of AVX2.
-const (
-	maskK = "K1"
-	maskY = 15
-)
+// lastColumn is the first that is free for scalars and sums; they go down.
+const lastColumn = 14
 
 // function returns the kernel of one tier.
-func (p *pointwise) function(tier string, b bank, used map[uint32]bool) *function {
-	f := &function{name: p.name + tier, doc: p.doc, requires: b.requires()}
+func (p *pointwise) function(tier string, i isa, used words) *function {
+	f := &function{name: p.name + tier, doc: p.doc, requires: i.requires()}
 	for _, s := range p.slices() {
 		f.params = append(f.params, param{s, "*float32"})
 	}
@@ -41,7 +38,7 @@ func (p *pointwise) function(tier string, b bank, used map[uint32]bool) *functio
 	for _, s := range p.scalars {
 		f.params = append(f.params, param{s, "float32"})
 	}
-	f.body = func(a *asm) { p.body(&vector{asm: a, bank: b, used: used}) }
+	f.body = func(a *asm) { p.body(newVector(a, i, used, len(p.sums) > 0)) }
 	return f
 }
 
@@ -57,46 +54,21 @@ func (p *pointwise) slices() []string {
 	return list
 }
 
-// body writes whole registers first, then what is left under a mask.
 func (p *pointwise) body(e *vector) {
 	s := p.load(e)
-	e.op("MOVQ", cx, bx)
-	e.op("SHRQ", shift(e.lanes()), bx)
-	e.op("JZ", "rest")
-	e.loop("whole")
-	p.step(e, s)
-	for i := range p.slices() {
-		e.op("ADDQ", e.bytes, pointers[i])
-	}
-	e.next(bx, "whole")
-	e.label("rest")
-	e.op("ANDQ", e.lanes()-1, cx)
-	e.op("JZ", "done")
-	e.someLanes()
-	e.some = true
-	p.step(e, s)
-	e.label("done")
-	p.store(e, s)
+	e.isa.walk(e, p, s)
 	e.ret()
-}
-
-// shift returns the binary logarithm of n.
-func shift(n int) (bits int) {
-	for ; n > 1; n /= 2 {
-		bits++
-	}
-	return bits
 }
 
 // load loads the parameters and clears the sums.
 func (p *pointwise) load(e *vector) scalars {
 	for i, name := range p.slices() {
-		e.arg("MOVQ", name, pointers[i])
+		e.load(name, pointers[i])
 	}
-	e.arg("MOVQ", "n", cx)
-	s, next := scalars{}, maskY-1
+	e.load("n", cx)
+	s, next := scalars{}, lastColumn
 	for _, name := range p.scalars {
-		e.arg("VBROADCASTSS", name, e.reg(next))
+		e.isa.scalar(e, name, next)
 		s[name] = next
 		next--
 	}
@@ -108,34 +80,18 @@ func (p *pointwise) load(e *vector) scalars {
 	return s
 }
 
-// someLanes makes the mask of the first cx lanes.
-func (e *vector) someLanes() {
-	if e.bank == zmm {
-		e.op("MOVL", 1, ax)
-		e.op("SHLL", cx, ax)
-		e.op("DECL", ax)
-		e.op("KMOVW", ax, maskK)
-		return
+// advance moves all slices on by a column.
+func (p *pointwise) advance(e *vector) {
+	for i := range p.slices() {
+		e.advance(pointers[i], e.isa.column(e))
 	}
-	e.op("VMOVQ", cx, x(maskY))
-	e.op("VPBROADCASTD", x(maskY), e.reg(maskY))
-	e.op("VPCMPGTD", "laneNumbers<>(SB)", e.reg(maskY), e.reg(maskY))
 }
 
-// laneNumbers is the data of the numbers of the lanes.
-const laneNumbers = `
-DATA laneNumbers<>+0(SB)/8, $0x0000000100000000
-DATA laneNumbers<>+8(SB)/8, $0x0000000300000002
-DATA laneNumbers<>+16(SB)/8, $0x0000000500000004
-DATA laneNumbers<>+24(SB)/8, $0x0000000700000006
-GLOBL laneNumbers<>(SB), RODATA|NOPTR, $32
-`
-
-// step writes the work on one register of each slice, or on the lanes of the
-// mask: the others are 0 on the way in, and not written on the way out.
+// step writes the work on one column of each slice, or on the lanes that it
+// has: the others are 0 on the way in, and not written on the way out.
 func (p *pointwise) step(e *vector, s scalars) {
 	names := p.slices()
-	at := func(name string) string {
+	at := func(name string) mem {
 		for i, n := range names {
 			if n == name {
 				return pointers[i].at(0)
@@ -144,43 +100,10 @@ func (p *pointwise) step(e *vector, s scalars) {
 		panic(p.name + " has no slice " + name)
 	}
 	for i, name := range p.sources {
-		e.read(at(name), i)
+		e.isa.read(e, at(name), i)
 	}
 	for i, r := range p.emit(e, s) {
-		e.write(r, at(p.results[i]))
-	}
-}
-
-func (e *vector) read(from string, to int) {
-	switch {
-	case !e.some:
-		e.op("VMOVUPS", from, e.reg(to))
-	case e.bank == zmm:
-		e.op("VMOVUPS.Z", from, maskK, e.reg(to))
-	default:
-		e.op("VMASKMOVPS", from, e.reg(maskY), e.reg(to))
-	}
-}
-
-func (e *vector) write(from int, to string) {
-	switch {
-	case !e.some:
-		e.op("VMOVUPS", e.reg(from), to)
-	case e.bank == zmm:
-		e.op("VMOVUPS", e.reg(from), maskK, to)
-	default:
-		e.op("VMASKMOVPS", e.reg(from), e.reg(maskY), to)
-	}
-}
-
-// drop clears the lanes of register i that are not of the mask.
-func (e *vector) drop(i int) {
-	switch {
-	case !e.some:
-	case e.bank == zmm:
-		e.op("VMOVAPS.Z", e.reg(i), maskK, e.reg(i))
-	default:
-		e.and(i, maskY, i)
+		e.isa.write(e, r, at(p.results[i]))
 	}
 }
 
@@ -189,8 +112,13 @@ func (p *pointwise) store(e *vector, s scalars) {
 	if len(p.sums) == 0 {
 		return
 	}
-	e.arg("MOVQ", "sums", ax)
+	e.load("sums", ax)
+	p.eachSum(s, func(sum int, at mem) { e.isa.write(e, sum, at) })
+}
+
+// eachSum calls f with the columns of the sums and where ax points to their lanes.
+func (p *pointwise) eachSum(s scalars, f func(sum int, at mem)) {
 	for i, name := range p.sums {
-		e.op("VMOVUPS", e.reg(s[name]), ax.at(64*i))
+		f(s[name], ax.at(64*i))
 	}
 }

@@ -74,7 +74,7 @@ func (t tile) multiples(a *asm) {
 // element returns the memory of the present element of row i of A.
 func (t tile) element(i int) string {
 	if i == 0 {
-		return si.at(0)
+		return si.at(0).text(string(si))
 	}
 	o := rowOffsets[i]
 	return fmt.Sprintf("(%s)(%s*%d)", si, o.odd, o.scale)
