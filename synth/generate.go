@@ -152,11 +152,14 @@ func (b *builder) finished(final string, config []byte) (bool, error) {
 	return true, nil
 }
 
+// SystemPrompt is the id of the prompt that the experts' records are made for.
+const SystemPrompt = "computer-use"
+
 // config describes the dataset (4.5). task_counts are pictures.
 func (b *builder) config() dataset.ExpertConfig {
 	c := dataset.ExpertConfig{
-		NamePrefix: b.plan.screen.name, Seed: b.o.Seed, TaskCounts: map[string]int{}, TrainSplit: b.plan.training,
-		SystemPrompt: "computer-use", TaskDistributions: map[string]map[string]float64{},
+		NamePrefix: b.plan.set.Prefix, Seed: b.plan.set.Seed, TaskCounts: map[string]int{}, TrainSplit: b.plan.set.Train,
+		SystemPrompt: SystemPrompt, TaskDistributions: map[string]map[string]float64{},
 		GeneratedAt: b.o.Time.Format(time.RFC3339),
 	}
 	for i, s := range b.plan.shares {
@@ -221,21 +224,21 @@ func (b *builder) drawAll(ctx context.Context) error {
 
 // draw does one job.
 func (b *builder) draw(j job, out *made) error {
-	r := stream(b.o.Seed, j.screen.name, j.share.task, j.split, j.i)
-	if j.split == "crop" {
+	r := stream(b.plan.set.Seed, j.screen.name, j.share.task, j.split, j.i)
+	if j.split == cropSplit {
 		return b.crop(j, r)
 	}
-	p := pool(j.split == "test")
+	p := pool(j.split == testSplit)
 	sc, img, v := compose(j.screen, r, p, j.share.task, j.share.odds, b.o)
 	for len(sc.items) == 0 { // a rare state in which nothing can be asked
 		sc, img, v = compose(j.screen, r, p, j.share.task, j.share.odds, b.o)
 	}
-	if j.split == "test" {
+	if j.split == testSplit {
 		return b.test(j, r, sc, img, v, out)
 	}
-	file := b.file(fmt.Sprintf("%s_%05d", j.screen.name, j.index))
+	file := b.file(fmt.Sprintf("%s_%05d", b.plan.set.Prefix, j.index))
 	for n, it := range sc.items {
-		id := fmt.Sprintf("%s_%05d", j.screen.name, j.index)
+		id := fmt.Sprintf("%s_%05d", b.plan.set.Prefix, j.index)
 		if len(sc.items) > 1 {
 			id = fmt.Sprintf("%s_%d", id, n)
 		}
@@ -252,7 +255,7 @@ func (b *builder) draw(j job, out *made) error {
 func (b *builder) test(j job, r *rand.Rand, sc *scene, img *image.RGBA, v view, out *made) error {
 	file := b.file(fmt.Sprintf("test_%05d", j.index))
 	it := pick(r, sc.items)
-	t, err := v.test(it, j.index, file)
+	t, err := v.test(it, j.index, file, b.plan.set.Tolerance)
 	if err != nil {
 		return err
 	}
@@ -268,22 +271,22 @@ func (b *builder) crop(j job, r *rand.Rand) error {
 	for {
 		sc := newKit(r, trainPool, j.screen.size).cropOf(j.screen, "")
 		if sc != nil {
-			file := b.file(fmt.Sprintf("%s_%05d", j.screen.name, j.index))
+			file := b.file(fmt.Sprintf("%s_%05d", b.plan.set.Prefix, j.index))
 			return b.save("ocr/images/"+file, scaleDown(sc.img, b.o.Scale), r)
 		}
 	}
 }
 
 // file adds the ending of the format.
-func (b *builder) file(stem string) string { return stem + "." + b.o.ImageFormat }
+func (b *builder) file(stem string) string { return stem + "." + b.plan.set.ImageFormat }
 
 // save writes a picture in the format of the options.
 func (b *builder) save(name string, img *image.RGBA, r *rand.Rand) error {
 	quality := between(r, leastQuality, mostQuality)
-	if b.o.Quality != 0 {
-		quality = b.o.Quality
+	if b.plan.set.Quality != 0 {
+		quality = b.plan.set.Quality
 	}
-	if b.o.ImageFormat == "png" {
+	if b.plan.set.ImageFormat == "png" {
 		quality = 0
 	}
 	return b.encode(name, img, quality)

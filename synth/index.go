@@ -7,15 +7,21 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"mole/dataset"
 )
 
 // index writes the files that list the records.
 func (b *builder) index(config []byte) error {
-	train, val, tests := b.lists()
-	all := append(append([]dataset.Record{}, train...), val...)
-	for name, list := range map[string][]dataset.Record{"train.jsonl": train, "val.jsonl": val, "data.jsonl": all} {
+	lists, tests := b.lists()
+	train, val, held := lists[trainSplit], lists[valSplit], lists[heldSplit]
+	for name, list := range map[string][]dataset.Record{
+		"train.jsonl": train, "val.jsonl": val, "held_out.jsonl": held, "data.jsonl": slices.Concat(train, val, held),
+	} {
+		if name == "held_out.jsonl" && len(list) == 0 {
+			continue
+		}
 		var buf bytes.Buffer
 		if err := dataset.WriteRecords(&buf, list); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -38,18 +44,16 @@ func (b *builder) index(config []byte) error {
 }
 
 // lists sorts what was made into the splits.
-func (b *builder) lists() (train, val []dataset.Record, tests []dataset.Test) {
+func (b *builder) lists() (records map[string][]dataset.Record, tests []dataset.Test) {
+	records = map[string][]dataset.Record{}
 	for i, j := range b.plan.jobs {
-		switch m := b.made[i]; j.split {
-		case "train":
-			train = append(train, m.records...)
-		case "val":
-			val = append(val, m.records...)
-		case "test":
+		m := b.made[i]
+		records[j.split] = append(records[j.split], m.records...)
+		if m.test != nil {
 			tests = append(tests, *m.test)
 		}
 	}
-	return train, val, tests
+	return records, tests
 }
 
 // write writes a file of the dataset and waits until it is on the disk.

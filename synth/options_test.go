@@ -90,7 +90,7 @@ func TestPlan(t *testing.T) {
 
 func TestVerifyCodesIsOffByDefault(t *testing.T) {
 	names := func(s Setting) (out []string) {
-		for _, sh := range s.shares(&claimScreen) {
+		for _, sh := range s.shares(&claimScreen, s.Tasks) {
 			out = append(out, sh.task)
 		}
 		return out

@@ -17,64 +17,76 @@ type job struct {
 // plan is everything that a dataset will hold.
 type plan struct {
 	screen   *screen
+	set      Setting // complete
 	shares   []share // the tasks that are asked
-	pictures []int   // for training and validation together, per task
-	training float64
+	pictures []int   // of the splits and held out, per task
 	jobs     []job
 }
 
+// The splits of a plan, as they stand in the streams.
+const (
+	trainSplit = "train"
+	valSplit   = "val"
+	heldSplit  = "held_out"
+	testSplit  = "test"
+	cropSplit  = "crop"
+)
+
 // newPlan decides on the pictures of an expert.
 func newPlan(s *screen, o *Options) plan {
-	set := o.Each[s.name]
-	p := plan{screen: s, shares: set.shares(s), training: o.Train}
-	if set.Train > 0 {
-		p.training = set.Train
-	}
-	images, tests, crops := o.Images, o.Tests, o.Crops
-	if set.Images > 0 {
-		images = set.Images
-	}
-	if set.Tests > 0 {
-		tests = set.Tests
+	set := o.setting(s.name)
+	p := plan{screen: s, set: set, shares: set.shares(s, set.Tasks)}
+	images, tests, crops := set.Images, set.Tests, o.Crops
+	if crops == 0 {
+		crops = max(1, images/cropsPerImage)
 	}
 	if o.Test {
 		images, tests, crops = images/testShare, tests/testShare, crops/testShare
 		crops = max(crops, leastPerTask)
 	}
 	p.pictures = quota(images, p.shares, leastPerTask)
-	var train, val []job
-	for t, n := range p.pictures {
-		cut := min(n-1, max(1, int(float64(n)*p.training+0.5)))
-		train = append(train, p.of(t, "train", cut)...)
-		val = append(val, p.of(t, "val", n-cut)...)
-	}
-	p.add(o, train, val)
-	p.addTests(o, tests)
+	p.addPictures()
+	p.addTests(tests)
 	if cropOwners[s.name] {
 		for i := range crops {
-			p.jobs = append(p.jobs, job{screen: s, split: "crop", i: i, index: i})
+			p.jobs = append(p.jobs, job{screen: s, split: cropSplit, i: i, index: i})
 		}
 	}
 	return p
 }
 
-// of returns n jobs of the t-th task.
-func (p *plan) of(t int, split string, n int) []job {
+// addPictures takes the pictures of the splits in, and those that are held out.
+// Every task has one of each split at least.
+func (p *plan) addPictures() {
+	var train, val, held []job
+	for t, n := range p.pictures {
+		out := min(n-leastPerTask, int(float64(n)*p.set.HeldOut+0.5))
+		n -= out
+		cut := min(n-1, max(1, int(float64(n)*p.set.Train+0.5)))
+		train = append(train, p.of(p.shares[t], trainSplit, cut)...)
+		val = append(val, p.of(p.shares[t], valSplit, n-cut)...)
+		held = append(held, p.of(p.shares[t], heldSplit, out)...)
+	}
+	p.add(train, val, held)
+}
+
+// of returns n jobs of a task.
+func (p *plan) of(task share, split string, n int) []job {
 	jobs := make([]job, n)
 	for i := range jobs {
-		jobs[i] = job{screen: p.screen, split: split, share: p.shares[t], i: i}
+		jobs[i] = job{screen: p.screen, split: split, share: task, i: i}
 	}
 	return jobs
 }
 
 // add takes each list in, in random order, and numbers the pictures.
-func (p *plan) add(o *Options, lists ...[]job) {
+func (p *plan) add(lists ...[]job) {
 	index := 0
 	for _, list := range lists {
 		if len(list) == 0 {
 			continue
 		}
-		r := stream(o.Seed, p.screen.name, "order", list[0].split, 0)
+		r := stream(p.set.Seed, p.screen.name, "order", list[0].split, 0)
 		r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		for i := range list {
 			list[i].index = index
@@ -84,25 +96,35 @@ func (p *plan) add(o *Options, lists ...[]job) {
 	}
 }
 
-// addTests takes the tests in. The first of every task is shown with its
-// answer.
-func (p *plan) addTests(o *Options, n int) {
+// addTests takes n tests in, or n of each task. The first of every task are
+// shown with their answers.
+func (p *plan) addTests(n int) {
+	shares := p.shares
+	if p.set.TestTasks != nil {
+		shares = p.set.shares(p.screen, p.set.TestTasks)
+	}
+	parts := quota(n, shares, leastPerTask)
 	var tests []job
-	for t, n := range quota(n, p.shares, leastPerTask) {
-		tests = append(tests, p.of(t, "test", n)...)
+	for t, part := range parts {
+		if p.set.PerTask {
+			part = max(n, leastPerTask)
+		}
+		jobs := p.of(shares[t], testSplit, part)
+		for i := range min(part, p.set.Marks.of(shares[t].task, part)) {
+			jobs[i].mark = true
+		}
+		tests = append(tests, jobs...)
 	}
-	for i := range tests {
-		tests[i].mark = tests[i].i == 0
-	}
-	p.add(o, tests)
+	p.add(tests)
 }
 
-// shares returns the tasks of a screen with the settings applied.
-func (s Setting) shares(of *screen) []share {
+// shares returns the tasks of a screen that have a part, by the parts that are
+// given, or by their own if those are nil.
+func (s Setting) shares(of *screen, parts map[string]float64) []share {
 	shares := slices.Clone(of.tasks)
 	for i := range shares {
-		if s.Tasks != nil {
-			shares[i].part = s.Tasks[shares[i].task]
+		if parts != nil {
+			shares[i].part = parts[shares[i].task]
 		}
 		if odds := s.Odds[shares[i].task]; odds != nil {
 			shares[i].odds = odds

@@ -140,9 +140,12 @@ func (v view) train(it item, id, file string) (dataset.Record, error) {
 }
 
 // test writes an item as a test record. Actions after the first stand in the
-// metadata.
-func (v view) test(it item, i int, file string) (dataset.Test, error) {
+// metadata. A tolerance that is not empty replaces that of a target.
+func (v view) test(it item, i int, file string, tolerance []int) (dataset.Test, error) {
 	m, err := v.metadata(it)
+	if len(tolerance) > 0 && !it.target.Empty() {
+		m.Tolerance = tolerance
+	}
 	t := dataset.Test{
 		ID: fmt.Sprintf("test_%04d", i), Screenshot: "images/" + file, Prompt: it.prompt,
 		ExpectedAction: v.toolCall(it, it.calls[0]), Tolerance: m.Tolerance, Metadata: m,

@@ -147,7 +147,7 @@ func TestPass(t *testing.T) {
 	draws(func(s *screen, task string, sc *scene) {
 		v := views(sc)[0]
 		for _, it := range sc.items {
-			rec, err := v.test(it, 3, "x.jpg")
+			rec, err := v.test(it, 3, "x.jpg", nil)
 			if err != nil {
 				t.Fatal(err)
 			}

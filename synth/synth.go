@@ -26,7 +26,7 @@ type Options struct {
 	Experts     []string  // all built-in screens if empty
 	Images      int       // pictures for training and validation, per expert; default 1100
 	Tests       int       // test records, per expert; default 100
-	Crops       int       // pictures of text for the ocr class, per expert that has any; default a fifth of Images
+	Crops       int       // pictures of text for the ocr class, per expert that has any; default a fifth of its pictures
 	Train       float64   // part of the pictures that is for training; default 0.9
 	Seed        uint64    // default 420
 	Test        bool      // one hundredth of everything, but two pictures of each task at least
@@ -43,15 +43,6 @@ type Options struct {
 	Each map[string]Setting
 
 	framed float64
-}
-
-// Setting overrides the options for one expert. Zero fields change nothing.
-type Setting struct {
-	Images int
-	Tests  int
-	Train  float64
-	Tasks  map[string]float64            // share of the pictures, by task type; those not named are left out
-	Odds   map[string]map[string]float64 // by task type: chance of each kind of target
 }
 
 // Defaults of Options.
@@ -79,7 +70,6 @@ func (o Options) fill() (Options, error) {
 	}
 	orInt(&o.Images, defaultImages)
 	orInt(&o.Tests, defaultTests)
-	orInt(&o.Crops, max(1, o.Images/cropsPerImage))
 	orInt(&o.Workers, runtime.GOMAXPROCS(0))
 	if o.Train == 0 {
 		o.Train = defaultTrain
@@ -162,41 +152,6 @@ func find(name string) (*screen, error) {
 		return nil, fmt.Errorf("expert %q has no built-in screen, want one of %s", name, strings.Join(Screens(), ", "))
 	}
 	return s, nil
-}
-
-// check looks at the settings of one expert.
-func (s Setting) check(of *screen) error {
-	outside := func(n int) bool { return n < 0 || n > mostPictures }
-	if outside(s.Images) || outside(s.Tests) || !(s.Train >= 0 && s.Train < 1) {
-		return fmt.Errorf("expert %s: images %d, tests %d, train %v: want 0 to %d, 0 to %d, 0 or below 1", of.name, s.Images, s.Tests, s.Train, mostPictures, mostPictures)
-	}
-	if err := s.checkTasks(of); err != nil {
-		return err
-	}
-	for _, task := range slices.Sorted(maps.Keys(s.Odds)) {
-		if err := checkOdds(of, task, s.Odds[task]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkTasks looks at the shares of the tasks.
-func (s Setting) checkTasks(of *screen) error {
-	sum := 0.0
-	for _, task := range slices.Sorted(maps.Keys(s.Tasks)) {
-		if _, ok := of.share(task); !ok {
-			return fmt.Errorf("expert %s: task %q is unknown, want one of %s", of.name, task, strings.Join(of.taskNames(), ", "))
-		}
-		if !(s.Tasks[task] >= 0) {
-			return fmt.Errorf("expert %s: task %s: share %v is negative", of.name, task, s.Tasks[task])
-		}
-		sum += s.Tasks[task]
-	}
-	if s.Tasks != nil && !(sum > 0 && sum < 1e9) {
-		return fmt.Errorf("expert %s: the shares of the tasks sum to %v, want above 0", of.name, sum)
-	}
-	return nil
 }
 
 // checkOdds looks at the chances of the kinds of targets of one task.
