@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,9 @@ type Source struct {
 	FS     fs.FS  // its folder; nil for a text-recognition expert that has only the crops of the others
 }
 
+// RoutingPrefix begins the names of routing sets.
+const RoutingPrefix = "routing"
+
 // AssembleOptions says what Assemble makes.
 type AssembleOptions struct {
 	Seed           uint64          // of every draw
@@ -32,8 +36,10 @@ type AssembleOptions struct {
 	IncludeVal     bool            // draw from val.jsonl of the experts too
 	KeepApart      bool            // keep pictures that look alike in one split where the counts allow
 	NearBits       int             // of 256 difference bits that look-alikes may differ in, 0 for 16
+	OwnOnly        map[string]bool // text-recognition experts that take no crops if they have a dataset
+	Prefix         string          // begins the name, "" for RoutingPrefix
 	Researcher     string          // for the name, may be empty
-	Name           string          // of the set, "" to make it from Researcher and Time
+	Name           string          // of the set, "" to make it from Prefix, Researcher and Time
 	Time           time.Time       // of creation, goes into name and metadata; zero for now
 	Spec           json.RawMessage // router specification, for the metadata; may be nil
 	Config         json.RawMessage // effective configuration, for the metadata; may be nil
@@ -245,7 +251,7 @@ func (o *AssembleOptions) metadata(r *Routing, pools []*pool, table expert.Table
 		Distribution: map[string]map[string]int{}, Spec: o.Spec, RUVersion: RUVersion, Config: o.Config, MoleVersion: o.MoleVersion,
 	}
 	if m.Name == "" {
-		m.Name = Name{Expert: "routing", Researcher: o.Researcher, Time: at}.String()
+		m.Name = Name{Expert: cmp.Or(o.Prefix, RoutingPrefix), Researcher: o.Researcher, Time: at}.String()
 	}
 	for _, e := range table {
 		if i := slices.IndexFunc(pools, func(p *pool) bool { return p.expert.Name == e.Name }); i >= 0 {

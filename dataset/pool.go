@@ -72,7 +72,7 @@ func gather(in []Source, o AssembleOptions) ([]*pool, error) {
 		if err := p.add(s, o.IncludeVal); err != nil {
 			return nil, fmt.Errorf("expert %s: %w", s.Expert.Name, err)
 		}
-		if s.Expert.Kind == expert.OCR {
+		if s.Expert.Kind == expert.OCR && (p.name == "" || !o.OwnOnly[s.Expert.Name]) {
 			if err := p.addCrops(in); err != nil {
 				return nil, fmt.Errorf("expert %s: %w", s.Expert.Name, err)
 			}

@@ -26,6 +26,8 @@ type Chain struct {
 	// After, if not nil, is told the name of each stage that is done, with its
 	// result, before the next one begins. An error of its ends the chain.
 	After func(name string, result any) error
+	// Within, if not nil, runs each stage, within what it may take.
+	Within func(ctx context.Context, name string, run func(context.Context) (any, error)) (any, error)
 }
 
 // RunName returns the name of a run on a set that was given none.
@@ -146,7 +148,13 @@ func (c *Chain) step(ctx context.Context, l link) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	result, err := l.run(ctx)
+	var result any
+	var err error
+	if c.Within != nil {
+		result, err = c.Within(ctx, l.name, l.run)
+	} else {
+		result, err = l.run(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", l.name, err)
 	}

@@ -24,7 +24,7 @@ import (
 // is published as the same folder as the release that it names, so that it is
 // switched in one step and read like any other folder.
 const (
-	pointerPath  = "routing/adapter"
+	pointerPath  = "routing/adapter" // where Place.Pointer does not say
 	releasesPath = "routing/releases/"
 )
 
@@ -57,6 +57,7 @@ type Adapter struct {
 	Path    string `json:"path"`
 	Dataset string `json:"dataset,omitempty"` // that it was trained on
 	Tree    string `json:"tree,omitempty"`    // digest of the folder
+	Usual   bool   `json:"-"`                 // nobody named the path: it is no news if nothing is there
 }
 
 // ParseMetadata reads deploy_metadata.json as tolerantly as the specification
@@ -95,6 +96,9 @@ func (p *Place) inference() store.Volume {
 	return store.Volume{Store: p.Store, Name: p.Volumes.Inference}
 }
 
+// pointer returns the path of what is deployed.
+func (p *Place) pointer() string { return first(p.Pointer, pointerPath) }
+
 // Deployed returns the deployed router. The error wraps [fs.ErrNotExist] if
 // there is none.
 func (p *Place) Deployed(ctx context.Context) (*Deployed, error) {
@@ -102,7 +106,7 @@ func (p *Place) Deployed(ctx context.Context) (*Deployed, error) {
 	if err != nil {
 		return nil, err
 	}
-	tree, err := p.inference().Tree(ctx, pointerPath)
+	tree, err := p.inference().Tree(ctx, p.pointer())
 	if err != nil {
 		return nil, err
 	}
@@ -113,13 +117,13 @@ func (p *Place) Deployed(ctx context.Context) (*Deployed, error) {
 // DeployedVersion returns the version of the pointer without reading further.
 // The error wraps [fs.ErrNotExist] if nothing is deployed.
 func (p *Place) DeployedVersion(ctx context.Context) (string, error) {
-	ref, err := p.inference().Ref(pointerPath)
+	ref, err := p.inference().Ref(p.pointer())
 	if err != nil {
 		return "", err
 	}
 	info, err := store.Stat(ctx, p.Store, ref)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%s:%s: no router is deployed: %w", p.Volumes.Inference, pointerPath, fs.ErrNotExist)
+		err = fmt.Errorf("%s:%s: no router is deployed: %w", p.Volumes.Inference, p.pointer(), fs.ErrNotExist)
 	}
 	return info.Version, err
 }
@@ -153,16 +157,13 @@ type Deploy struct {
 	MinAccuracy float64            // the report's must not be less, 0 to 1; 0 for any
 	Base        string             // base model to check with, "" for the one that the router names
 	Keep        int                // releases that Rollback can reach, the deployed one included, stay; 3
-	Adapters    map[string]Adapter // of experts by name, as config/loras.json lists them
+	Adapters    map[string]Adapter // of experts by name, as the configuration lists them
 }
 
 // Run deploys. It returns an error that wraps [store.ErrChanged] if somebody
 // else deployed meanwhile; nothing is changed then.
 func (d *Deploy) Run(ctx context.Context) (*Deployed, error) {
-	now, err := d.Deployed(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		now, err = nil, nil
-	}
+	now, err := d.now(ctx)
 	switch {
 	case err != nil:
 		return nil, err
@@ -186,6 +187,18 @@ func (d *Deploy) Run(ctx context.Context) (*Deployed, error) {
 	}
 	m.Previous = now.Metadata.Release
 	return d.publish(ctx, tree, m, now)
+}
+
+// now returns what is deployed, nil for nothing.
+func (d *Deploy) now(ctx context.Context) (*Deployed, error) {
+	if at := d.pointer() + "/"; strings.HasPrefix(at, releasesPath) || strings.HasPrefix(releasesPath, at) {
+		return nil, fmt.Errorf("%s:%s: not a place for the deployed router: the releases are in %s", d.Volumes.Inference, d.pointer(), releasesPath)
+	}
+	now, err := d.Deployed(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return now, err
 }
 
 // same reports whether two releases answer alike.
@@ -229,9 +242,9 @@ func (d *Deploy) point(ctx context.Context, tree store.Tree, m Metadata, now *De
 	if now != nil {
 		when = store.Match(now.Version)
 	}
-	err := d.inference().Publish(ctx, pointerPath, tree, when)
+	err := d.inference().Publish(ctx, d.pointer(), tree, when)
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, store.ErrChanged) {
-		return nil, fmt.Errorf("%s:%s: another deployment switched it meanwhile, this one changed nothing: %w", d.Volumes.Inference, pointerPath, store.ErrChanged)
+		return nil, fmt.Errorf("%s:%s: another deployment switched it meanwhile, this one changed nothing: %w", d.Volumes.Inference, d.pointer(), store.ErrChanged)
 	}
 	if err != nil {
 		return nil, err
@@ -247,7 +260,7 @@ func (d *Deploy) point(ctx context.Context, tree store.Tree, m Metadata, now *De
 // rollback points at the release before the deployed one.
 func (d *Deploy) rollback(ctx context.Context, now *Deployed) (*Deployed, error) {
 	if now == nil {
-		return nil, fmt.Errorf("%s:%s: nothing is deployed, so there is nothing to go back to", d.Volumes.Inference, pointerPath)
+		return nil, fmt.Errorf("%s:%s: nothing is deployed, so there is nothing to go back to", d.Volumes.Inference, d.pointer())
 	}
 	m := now.Metadata
 	if m.Previous == "" {
@@ -404,7 +417,7 @@ func (d *Deploy) adapters(ctx context.Context, b *bundle.Bundle) (map[string]Ada
 		v := store.Volume{Store: d.Store, Name: a.Volume}
 		tree, err := v.Find(ctx, a.Path)
 		if errors.Is(err, fs.ErrNotExist) {
-			d.log().Warn("no adapter", "expert", e.Name, "volume", a.Volume, "path", a.Path)
+			d.missing(e.Name, a)
 			continue
 		}
 		if err == nil {
@@ -416,9 +429,17 @@ func (d *Deploy) adapters(ctx context.Context, b *bundle.Bundle) (map[string]Ada
 		if found == nil {
 			found = map[string]Adapter{}
 		}
+		a.Usual = false
 		found[e.Name] = a
 	}
 	return found, nil
+}
+
+// missing tells the log about an adapter that is not where somebody said.
+func (d *Deploy) missing(expert string, a Adapter) {
+	if !a.Usual {
+		d.log().Warn("no adapter", "expert", expert, "volume", a.Volume, "path", a.Path)
+	}
 }
 
 // candidate is a published router.

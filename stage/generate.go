@@ -150,11 +150,18 @@ func began(work string) (time.Time, error) {
 // settings returns what a set depends on beside the datasets.
 func (g *Generate) settings() map[string]any {
 	o := g.Options
-	return map[string]any{
+	s := map[string]any{
 		"seed": fmt.Sprint(o.Seed), "train": o.Train, "val": o.Val, "test_per_adapter": o.TestPerAdapter, "counts": o.Counts,
 		"allow_short": o.AllowShort, "include_val": o.IncludeVal, "keep_apart": o.KeepApart, "near_bits": o.NearBits,
 		"researcher": o.Researcher, "name": o.Name, "labels": g.Experts.String(),
 	}
+	if o.Prefix != "" && o.Prefix != dataset.RoutingPrefix { // what is usual is not named, so that older sets are found
+		s["prefix"] = o.Prefix
+	}
+	if len(o.OwnOnly) > 0 {
+		s["own_only"] = o.OwnOnly
+	}
+	return s
 }
 
 // sources returns the newest dataset of each expert that has a count.

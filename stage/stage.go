@@ -22,6 +22,7 @@ type Place struct {
 	State   string // folder for work under way, logs, and generated datasets
 	Store   store.Store
 	Volumes Volumes
+	Pointer string // path of the deployed router on the volume of what is deployed; "routing/adapter"
 	Experts expert.Table
 	Log     *slog.Logger // nil for none
 	// Progress, if not nil, is told what a stage is doing and how far it is. total
