@@ -71,15 +71,12 @@ func (e *Expert) setDefaults() { e.Kind = "lora" }
 
 // Cost holds prices.
 type Cost struct {
-	GPUHourlyUSD map[string]float64 `yaml:"gpu_hourly_usd" merge:"true" min:"0" max:"100000"` // by type of GPU
+	GPUHourlyUSD map[string]float64 `yaml:"gpu_hourly_usd" merge:"true" min:"0" max:"100000"` // by type of GPU, or "cpu"
 }
 
 // Rate returns the price of a GPU of that type in USD an hour, and whether one
-// is configured. The processor, "cpu", costs nothing.
+// is known. The processor, "cpu", costs nothing unless it has a price, too.
 func (c *Cost) Rate(gpu string) (usd float64, ok bool) {
-	if gpu == "cpu" {
-		return 0, true
-	}
 	usd, ok = c.GPUHourlyUSD[gpu]
-	return usd, ok
+	return usd, ok || gpu == "cpu"
 }

@@ -26,6 +26,7 @@ func (c *Config) check(jobs []string) error {
 	errs := c.inRange(c.leaves())
 	errs = append(errs, c.table()...)
 	errs = append(errs, c.splits()...)
+	errs = append(errs, c.origins()...)
 	errs = append(errs, c.experts("dataset.adapters", keysOf(c.Dataset.Adapters))...)
 	errs = append(errs, c.experts("generators.experts", keysOf(c.Generators.Experts))...)
 	for _, name := range keysOf(c.Generators.Experts) {
@@ -97,8 +98,27 @@ func (c *Config) splits() []error {
 	return nil
 }
 
+// origins checks where the pictures of a routing set and what is on the volumes
+// come from.
+func (c *Config) origins() []error {
+	var errs []error
+	for _, name := range keysOf(c.Dataset.Adapters) {
+		e := c.Adapters.Experts[name]
+		if e != nil && e.Kind != string(expert.OCR) && c.Dataset.Adapters[name].Source == OCRGenerated {
+			errs = append(errs, c.wrong("dataset.adapters."+name+".source", "%s, and expert %s is of kind %s, want kind %s", OCRGenerated, name, e.Kind, expert.OCR))
+		}
+	}
+	const alias = "adapters.volumes.training_data.name"
+	if v := &c.Adapters.Volumes; c.Source(alias).IsDefault() {
+		v.TrainingData = v.LoRATraining
+	} else if v.TrainingData != v.LoRATraining {
+		errs = append(errs, c.wrong(alias, "%q, want %q: it is another name of lora_training", v.TrainingData.Name, v.LoRATraining.Name))
+	}
+	return errs
+}
+
 // inRange checks values against the tags of their fields: min, max, above
-// (greater than), oneof (texts with commas between them), match (a regular
+// (greater than), below, oneof (texts with commas between them), match (a regular
 // expression).
 func (c *Config) inRange(list []leaf) []error {
 	var errs []error
@@ -154,6 +174,7 @@ func checkNumber(v reflect.Value, tag reflect.StructTag) string {
 		{"min", "at least", func(limit float64) bool { return x < limit }},
 		{"max", "at most", func(limit float64) bool { return x > limit }},
 		{"above", "more than", func(limit float64) bool { return x <= limit }},
+		{"below", "less than", func(limit float64) bool { return x >= limit }},
 	} {
 		text, ok := tag.Lookup(bound.tag)
 		if !ok {

@@ -80,7 +80,7 @@ func TestFilesOfTheTree(t *testing.T) {
 			t.Errorf("%s was not found", f.Name)
 		}
 	}
-	entry := regexp.MustCompile(`^(adapters\.experts|dataset\.adapters|generators\.experts|profiles)\.|^from_script$`)
+	entry := regexp.MustCompile(`^(adapters\.experts|dataset\.adapters|generators\.experts|profiles|backends\.local)\.|^from_script$`)
 	for _, l := range got.leaves() {
 		if got.Source(l.key).IsDefault() && !entry.MatchString(l.key) {
 			t.Errorf("%s is in no file", l.key)
@@ -199,7 +199,7 @@ func TestRegistry(t *testing.T) {
 func TestValues(t *testing.T) {
 	c := load(t, Options{FS: files("dataset.yaml", "seed: 1\n")})
 	got, err := c.Values("dataset.seed")
-	if want := []Value{{"dataset.seed", uint64(1), "config/dataset.yaml:1"}}; err != nil || !reflect.DeepEqual(got, want) {
+	if want := []Value{{"dataset.seed", uint64(1), "config/dataset.yaml:1", ""}}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
 	if got, err := c.Values("profiles.train.timeout"); err != nil || got[0].Value != "24h" {

@@ -1,5 +1,7 @@
 package config
 
+import "mole/expert"
+
 // OCRGenerated is the source of the class whose pictures are crops of text.
 const OCRGenerated = "ocr-generated"
 
@@ -45,6 +47,18 @@ func (c *Config) RouterPrompt() string {
 		return c.Adapters.Router.Prompt
 	}
 	return c.Dataset.SystemPrompt
+}
+
+// OwnOnly returns the text-recognition experts that want pictures of their own
+// dataset alone.
+func (c *Config) OwnOnly() map[string]bool {
+	own := map[string]bool{}
+	for name, draw := range c.Dataset.Adapters {
+		if e := c.Adapters.Experts[name]; e != nil && e.Kind == string(expert.OCR) && draw.Source == "" {
+			own[name] = true
+		}
+	}
+	return own
 }
 
 // Counts returns the number of samples of every adapter that is not left out.

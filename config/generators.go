@@ -43,15 +43,15 @@ type Generator struct {
 
 // GeneratorSplits are shares of the pictures; what is left is for validation.
 type GeneratorSplits struct {
-	Train float64 `yaml:"train" above:"0" max:"1"`
+	Train float64 `yaml:"train" above:"0" below:"1"`
 }
 
 // GeneratorTest says which tests are drawn.
 type GeneratorTest struct {
-	Count        int                `yaml:"count" min:"0" max:"90000"`
-	PerTaskType  bool               `yaml:"per_task_type"`                              // Count is for each task type, not for all
-	Tolerance    []int              `yaml:"tolerance" single:"true" min:"0" max:"1000"` // x and y, resolution units; the screen's own if empty
-	Distribution map[string]float64 `yaml:"distribution" min:"0"`                       // share of each task type
+	Count        int                `yaml:"count" min:"1" max:"90000"`                 // two of each task type at least
+	PerTaskType  bool               `yaml:"per_task_type"`                             // Count is for each task type, not for all
+	Tolerance    []int              `yaml:"tolerance" single:"true" min:"0" max:"250"` // x and y, resolution units; the screen's own if empty
+	Distribution map[string]float64 `yaml:"distribution" min:"0"`                      // share of each task type; that of the pictures if empty
 }
 
 // ExpertOutput overrides GeneratorOutput. Zero fields change nothing.
@@ -60,18 +60,18 @@ type ExpertOutput struct {
 	ImageQuality int    `yaml:"image_quality" min:"0" max:"100"`
 }
 
-// Annotation says which pictures are written a second time with their answer
-// drawn in.
+// Annotation says which tests are written a second time with their answer drawn
+// in.
 type Annotation struct {
 	Enabled bool           `yaml:"enabled"`
-	Ratio   float64        `yaml:"ratio" min:"0" max:"1"`
-	PerType map[string]int `yaml:"per_type" min:"0"`
+	Ratio   float64        `yaml:"ratio" min:"0" max:"1"` // of the tests of each task type, one of each at least
+	PerType map[string]int `yaml:"per_type" min:"0"`      // instead: so many of these task types
 }
 
 // HeldOut is the part of the pictures that is in no split.
 type HeldOut struct {
 	Enabled bool    `yaml:"enabled"`
-	Ratio   float64 `yaml:"ratio" min:"0" max:"1"`
+	Ratio   float64 `yaml:"ratio" min:"0" below:"1"`
 }
 
 // Numbers of a generator that says nothing (13.1, 13.2).
@@ -79,12 +79,12 @@ const (
 	defaultImages = 1100
 	defaultTests  = 100
 	defaultTrain  = 0.9
-	defaultRatio  = 0.1
+	defaultHeld   = 0.1
 )
 
 func (g *Generator) setDefaults() {
 	g.Images, g.Splits.Train, g.Test.Count = defaultImages, defaultTrain, defaultTests
-	g.Annotation.Enabled, g.Annotation.Ratio, g.HeldOut.Ratio = true, defaultRatio, defaultRatio
+	g.Annotation.Enabled, g.HeldOut.Ratio = true, defaultHeld
 }
 
 // Whole sums are 1 with this much room.
@@ -135,24 +135,26 @@ func (g *Generator) check(c *Config, key string) []error {
 	return errs
 }
 
-// LoadGenerator reads the configuration file of a generator project, which is
-// about one expert.
-func LoadGenerator(fsys fs.FS, name string) (*Generator, error) {
+// LoadGenerator takes the configuration file of a generator project, which is
+// about one expert, for all that generators.yaml says about experts.
+func (c *Config) LoadGenerator(fsys fs.FS, name, expert string) error {
 	data, found, err := readFile(fsys, name)
 	if err == nil && !found {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
+	const all = "generators.experts"
 	g := new(Generator)
 	setDefaults(g)
-	c := &Config{sources: map[string]Source{}}
-	s := section{file: path.Base(name), into: g}
+	c.forget(all)
+	s := section{file: path.Base(name), key: join(all, expert), into: g}
 	if err := c.decode(s, name, data, false); err != nil {
-		return nil, err
+		return err
 	}
+	c.Generators.Experts = map[string]*Generator{expert: g}
 	var list []leaf
 	s.walk(func(l leaf) { list = append(list, l) })
-	return g, errors.Join(append(c.inRange(list), g.check(c, "")...)...)
+	return errors.Join(append(c.inRange(list), g.check(c, s.key)...)...)
 }

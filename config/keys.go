@@ -73,7 +73,8 @@ func mapNames(m reflect.Value) []string {
 type Value struct {
 	Key    string `json:"key"`
 	Value  any    `json:"value"`
-	Source string `json:"source"` // "config/dataset.yaml:12", "MOLE_SEED", "--seed", "default"
+	Source string `json:"source"`         // "config/dataset.yaml:12", "MOLE_SEED", "--seed", "default"
+	Note   string `json:"note,omitempty"` // why no command reads it, "" if one does
 }
 
 // Values returns the settings whose key is key or below it, all for "". The
@@ -86,7 +87,11 @@ func (c *Config) Values(key string) ([]Value, error) {
 		if key != "" && l.key != key && !strings.HasPrefix(l.key, key+".") {
 			continue
 		}
-		values = append(values, Value{l.key, plain(l.value), c.Source(l.key).String()})
+		v := Value{Key: l.key, Value: plain(l.value), Source: c.Source(l.key).String()}
+		if u, _ := useOf(l.key); u.by == "" {
+			v.Note = u.why
+		}
+		values = append(values, v)
 	}
 	if len(values) == 0 && !c.empty(key) {
 		return nil, &Error{Where: "settings", Reason: unknown("key", key, withParents(keys))}

@@ -53,6 +53,9 @@ func TestWrongFiles(t *testing.T) {
 		{"generators.yaml", "experts: {desktop: {tasks: {a: 0.5, b: 0.2}}}", `generators.experts.desktop.tasks: sum is 0.7, want shares with sum 1 or numbers of pictures`},
 		{"generators.yaml", "experts: {desktop: {task_distributions: {a: {x: 0.5}}}}", `task_distributions.a: sum is 0.5, want 1`},
 		{"generators.yaml", "experts: {desktop: {test: {tolerance: [1, 2, 3]}}}", `test.tolerance: found 3 numbers, want 2`},
+		{"generators.yaml", "experts: {desktop: {splits: {train: 1}}}", `config/generators.yaml:1:37: generators.experts.desktop.splits.train: found 1, want less than 1`},
+		{"dataset.yaml", "adapters: {desktop: {source: ocr-generated}}", `dataset.adapters.desktop.source: ocr-generated, and expert desktop is of kind lora, want kind ocr`},
+		{"adapters.yaml", "volumes: {training_data: {name: x}}", `config/adapters.yaml:1:33: adapters.volumes.training_data.name: "x", want "claimhawk-lora-training": it is another name of lora_training`},
 		{"profiles.yaml", "profiles: {trian: {cpu: 1}}", `profiles.trian: unknown job "trian", the nearest is "train"`},
 		{"profiles.yaml", "profiles: {train: {timeout: 24}}", `profiles.train.timeout: found the number "24", want a duration such as "90s" or "4h"`},
 		{"profiles.yaml", "profiles: {train: {timeout: -2h}}", `profiles.train.timeout: found -2h0m0s, want at least 0`},
@@ -130,9 +133,13 @@ func TestLoadGenerator(t *testing.T) {
 	const old = "name_prefix: desk\nseed: 420\ntasks: {iconlist: 2000, wait-loading: 100}\nsplits: {train: 0.8}\nsystem_prompt: x\n" +
 		"output: {image_format: jpg, image_quality: 85}\ntest: {count: 20, tolerance: [10, 10], distribution: {iconlist: 1}}\n" +
 		"annotation: {enabled: true, ratio: 0.1, per_type: {iconlist: 2}}\nheld_out: {enabled: false, ratio: 0.1}\n"
-	g, err := LoadGenerator(files("dataset.yaml", old, "bad.yaml", "tasks: {a: 0.4}", "odd.yaml", "task: 1"), "dataset.yaml")
-	if err != nil {
+	c := load(t, Options{})
+	if err := c.LoadGenerator(files("dataset.yaml", old), "dataset.yaml", "desktop"); err != nil {
 		t.Fatal(err)
+	}
+	g := c.Generators.Experts["desktop"]
+	if got := c.Source("generators.experts.desktop.seed").String(); got != "dataset.yaml:2" || len(c.Generators.Experts) != 1 {
+		t.Errorf("got the seed from %s, %d experts", got, len(c.Generators.Experts))
 	}
 	shares, images := g.TaskShares()
 	if images != 2100 || shares["wait-loading"] != 100.0/2100 || g.Output.ImageQuality != 85 {
@@ -141,8 +148,12 @@ func TestLoadGenerator(t *testing.T) {
 	if shares, images := (&Generator{Images: 9}).TaskShares(); shares != nil || images != 9 {
 		t.Errorf("got %v of %d", shares, images)
 	}
-	for name, want := range map[string]string{"bad.yaml": "tasks: sum is 0.4", "odd.yaml": `the nearest is "tasks"`, "none.yaml": "file does not exist"} {
-		if _, err := LoadGenerator(files("bad.yaml", "tasks: {a: 0.4}", "odd.yaml", "task: 1"), name); err == nil || !strings.Contains(err.Error(), want) {
+}
+
+func TestLoadGeneratorRefuses(t *testing.T) {
+	c := load(t, Options{})
+	for name, want := range map[string]string{"bad.yaml": "generators.experts.desktop.tasks: sum is 0.4", "odd.yaml": `the nearest is "tasks"`, "none.yaml": "file does not exist"} {
+		if err := c.LoadGenerator(files("bad.yaml", "tasks: {a: 0.4}", "odd.yaml", "task: 1"), name, "desktop"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", name, err, want)
 		}
 	}

@@ -100,7 +100,7 @@ func (p *plan) add(lists ...[]job) {
 // shown with their answers.
 func (p *plan) addTests(n int) {
 	shares := p.shares
-	if p.set.TestTasks != nil {
+	if len(p.set.TestTasks) > 0 {
 		shares = p.set.shares(p.screen, p.set.TestTasks)
 	}
 	parts := quota(n, shares, leastPerTask)
@@ -119,11 +119,11 @@ func (p *plan) addTests(n int) {
 }
 
 // shares returns the tasks of a screen that have a part, by the parts that are
-// given, or by their own if those are nil.
+// given, or by their own if there are none.
 func (s Setting) shares(of *screen, parts map[string]float64) []share {
 	shares := slices.Clone(of.tasks)
 	for i := range shares {
-		if parts != nil {
+		if len(parts) > 0 {
 			shares[i].part = parts[shares[i].task]
 		}
 		if odds := s.Odds[shares[i].task]; odds != nil {

@@ -163,7 +163,7 @@ func checkShares(of *screen, what string, shares map[string]float64) error {
 		}
 		sum += shares[task]
 	}
-	if shares != nil && !(sum > 0 && sum < 1e9) {
+	if len(shares) > 0 && !(sum > 0 && sum < 1e9) {
 		return fmt.Errorf("expert %s: the shares of the %s sum to %v, want above 0", of.name, what, sum)
 	}
 	return nil

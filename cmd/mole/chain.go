@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/lmittmann/tint"
@@ -26,8 +27,8 @@ type chainFlags struct {
 	Config    string `default:"config" placeholder:"DIR" help:"Folder of the configuration. Default: config."`
 	BaseModel string `placeholder:"DIR" help:"Base network: a checkpoint's folder, or tiny for the one inside the program. Default: adapters.yaml's."`
 	MaxTokens int    `placeholder:"N" help:"Image tokens that a router sees, at most. Default: 64 with the network inside the program, else 256."`
-	RouteOn   string `enum:"image,image+text" default:"image" placeholder:"WHAT" help:"What the router sees: image, or image+text for the instruction too. Default: image."`
-	Workers   int    `placeholder:"N" help:"Cores to use. Default: all."`
+	RouteOn   string `enum:",image,image+text" default:"" placeholder:"WHAT" help:"What the router sees: image, or image+text for the instruction too. Default: adapters.yaml's, image."`
+	Workers   int    `placeholder:"N" help:"Cores to use. Default: profiles.yaml's, or all."`
 	Verbose   bool   `short:"v" help:"Log more."`
 }
 
@@ -45,21 +46,20 @@ type chain struct {
 	out      io.Writer
 	progress *progressLine
 	base     *base.Base
-	device   *cpu.Device
+	devices  map[int]*cpu.Device // by cores
 }
 
 // open opens the configuration and the store.
 func (f chainFlags) open(out, errs io.Writer) (*chain, error) {
-	o := config.Options{Dir: f.Config, Environ: os.Environ()}
-	if _, err := os.Stat(f.Config); err == nil {
-		o.FS = os.DirFS(f.Config)
-	} else if f.Config != config.Dir {
-		return nil, err
-	}
-	c, err := config.Load(o)
+	c, err := openConfig(f.Config, "")
 	if err != nil {
 		return nil, err
 	}
+	return f.openWith(c, out, errs)
+}
+
+// openWith opens the store, for a configuration.
+func (f chainFlags) openWith(c *config.Config, out, errs io.Writer) (*chain, error) {
 	s, err := file.Open(filepath.Join(f.State, "store"))
 	if err != nil {
 		return nil, err
@@ -68,9 +68,9 @@ func (f chainFlags) open(out, errs io.Writer) (*chain, error) {
 	if f.Verbose {
 		level = slog.LevelInfo
 	}
-	ch := &chain{flags: f, config: c, out: out, progress: newProgressLine(errs)}
+	ch := &chain{flags: f, config: c, out: out, progress: newProgressLine(errs), devices: map[int]*cpu.Device{}}
 	ch.Place = &stage.Place{
-		State: f.State, Store: s, Volumes: volumesOf(c), Experts: c.Experts, Progress: ch.progress.update,
+		State: f.State, Store: s, Volumes: volumesOf(c), Pointer: c.Adapters.Router.InferencePath, Experts: c.Experts, Progress: ch.progress.update,
 		Log: slog.New(tint.NewTextHandler(errs, &tint.Options{Level: level, NoColor: !isTerminal(errs)})),
 	}
 	return ch, nil
@@ -78,23 +78,16 @@ func (f chainFlags) open(out, errs io.Writer) (*chain, error) {
 
 // volumesOf returns the names of the volumes.
 func volumesOf(c *config.Config) stage.Volumes {
-	name := func(key string) string {
-		values, err := c.Values("adapters.volumes." + key + ".name")
-		if err != nil || len(values) == 0 {
-			return ""
-		}
-		return fmt.Sprint(values[0].Value)
-	}
-	v := stage.Volumes{Data: name("moe_data"), Training: name("lora_training"), Inference: name("inference"), History: name("training_history")}
-	return v.WithDefaults()
+	v := c.Adapters.Volumes
+	return stage.Volumes{Data: v.MOEData.Name, Training: v.LoRATraining.Name, Inference: v.Inference.Name, History: v.TrainingHistory.Name}
 }
 
 // close gives back what was opened on the way.
 func (c *chain) close() error {
 	c.progress.end()
 	var err error
-	if c.device != nil {
-		err = c.device.Close()
+	for _, d := range c.devices {
+		err = errors.Join(err, d.Close())
 	}
 	if c.base != nil {
 		err = errors.Join(err, c.base.Close())
@@ -105,7 +98,11 @@ func (c *chain) close() error {
 // view opens the base network, once, and returns how its router sees.
 func (c *chain) view(ctx context.Context) (*view.View, error) {
 	if c.base == nil {
-		b, err := base.Open(ctx, c.baseName())
+		name, err := c.baseName()
+		if err != nil {
+			return nil, err
+		}
+		b, err := base.Open(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -116,43 +113,56 @@ func (c *chain) view(ctx context.Context) (*view.View, error) {
 		tokens = 64 // what the network was trained with
 	}
 	return view.New(view.Options{
-		Experts: c.Experts, Tokenizer: c.base.Tokenizer, Base: c.base.Digest, Vision: c.base.Vision, MaxTokens: tokens, UserText: c.flags.RouteOn == "image+text",
+		Experts: c.Experts, Tokenizer: c.base.Tokenizer, Base: c.base.Digest, Vision: c.base.Vision, MaxTokens: tokens,
+		Prompt: c.config.RouterPrompt(), UserText: c.userText(),
 	})
 }
 
-// baseName returns the base network that the flag or adapters.yaml names. One
-// of adapters.yaml that is not on this machine is no reason to stop: the small
-// one inside the program takes its place, and the user is told.
-func (c *chain) baseName() string {
-	if c.flags.BaseModel != "" {
-		return c.flags.BaseModel
+// userText reports whether the router reads the instruction.
+func (c *chain) userText() bool {
+	if c.flags.RouteOn == "" {
+		return !c.config.Adapters.Router.MaskUserText
 	}
+	return c.flags.RouteOn == "image+text"
+}
+
+// hubName is the form of names on the hub.
+var hubName = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$`)
+
+// baseName returns the base network that the flag or the configuration names. A
+// name on the hub in adapters.yaml is no reason to stop, though nothing of that
+// name is on this machine: the small one inside the program takes its place, and
+// the user is told.
+func (c *chain) baseName() (string, error) {
+	if c.flags.BaseModel != "" {
+		return c.flags.BaseModel, nil
+	}
+	const key = "adapters.models.base_vlm"
 	name := c.config.Adapters.Models.BaseVLM
 	if _, err := os.Stat(name); name == base.Tiny || err == nil {
-		return name
+		return name, nil
+	}
+	if c.config.Source(key).File == "" || !hubName.MatchString(name) {
+		return "", c.config.Refuse(key, "%s is not on this machine, want %s or the folder of a checkpoint", name, base.Tiny)
 	}
 	c.say("base model %s is not on this machine: the small one inside the program is used; --base-model FOLDER takes another", name)
-	return base.Tiny
+	return base.Tiny, nil
 }
 
-// accelerator opens the device, once.
-func (c *chain) accelerator() (*cpu.Device, error) {
-	if c.device != nil {
-		return c.device, nil
+// job returns a job of the chain.
+func (c *chain) job(name string) job { return jobOf(c.config, name, c.flags.Workers) }
+
+// accelerator opens the device of a job, once for as many cores.
+func (c *chain) accelerator(job string) (*cpu.Device, error) {
+	cores := c.job(job).cores()
+	if d := c.devices[cores]; d != nil {
+		return d, nil
 	}
-	d, err := cpu.Open(cpu.Options{Workers: c.flags.Workers})
-	c.device = d
+	d, err := cpu.Open(cpu.Options{Workers: cores})
+	if err == nil {
+		c.devices[cores] = d
+	}
 	return d, err
-}
-
-// network returns what a stage that runs the model needs: view and device.
-func (c *chain) network(ctx context.Context) (*view.View, *cpu.Device, error) {
-	v, err := c.view(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	dev, err := c.accelerator()
-	return v, dev, err
 }
 
 // say prints a line for people and programs.

@@ -47,6 +47,17 @@ func loadConfig(dir string) (*config.Config, error) {
 	return config.Load(o)
 }
 
+// openConfig reads the configuration in a folder for a command that works by it:
+// values that nothing would obey are errors. command is that of settings that
+// matter to it alone, or "".
+func openConfig(dir, command string) (*config.Config, error) {
+	c, err := loadConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.Supported(command)
+}
+
 // configShowCmd is mole config show.
 type configShowCmd struct {
 	Config string `default:"config" placeholder:"DIR" help:"Folder of the configuration. Default: config."`
@@ -75,7 +86,11 @@ func (c *configShowCmd) Run(_ context.Context, w io.Writer) error {
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, v := range values {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", v.Key, oneLine(v.Value), v.Source)
+		source := v.Source
+		if v.Note != "" {
+			source += " (not read: " + v.Note + ")"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\n", v.Key, oneLine(v.Value), source)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -120,7 +135,7 @@ type checked struct {
 
 // Run checks the files.
 func (c *configCheckCmd) Run(_ context.Context, w io.Writer) error {
-	settings, err := loadConfig(c.Dir)
+	settings, err := openConfig(c.Dir, "serve")
 	if err != nil {
 		return err
 	}

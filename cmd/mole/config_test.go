@@ -63,7 +63,7 @@ func TestConfigShow(t *testing.T) {
 		"dataset.splits.val":                  "0.2 default",
 		"adapters.experts.desktop.label":      "3 default",
 		"profiles.train.timeout":              "24h default",
-		"adapters.experts.ocr.generator":      `"" default`,
+		"adapters.experts.ocr.generator":      `"" default (not read: for people)`,
 		filepath.ToSlash(dir) + "/loras.json": "is missing: defaults",
 	} {
 		if fields[key] != want {

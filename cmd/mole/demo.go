@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"mole/config"
 	"mole/dataset"
 	"mole/eval"
 	"mole/router"
@@ -26,7 +27,7 @@ type demoCmd struct {
 
 // Help shows how the command is used.
 func (*demoCmd) Help() string {
-	return `Runs the whole chain, small, on this machine and without network: draws screens of seven programs, makes a routing set of them, preprocesses it, trains a router, judges it on screens that it has not seen, and on screens of programs that nobody told it about. The same stages and the same code as the commands of the chain. What was done is not done again.
+	return `Runs the whole chain, small, on this machine, without network and with the built-in settings: draws screens of seven programs, makes a routing set of them, preprocesses it, trains a router, judges it on screens that it has not seen, and on screens of programs that nobody told it about. The same stages and the same code as the commands of the chain. What was done is not done again.
 
     mole demo
     mole demo --out /srv/demo --steps 200` + exitHelp
@@ -46,7 +47,7 @@ const (
 // Run runs the chain and prints what came of it.
 func (c *demoCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (err error) {
 	began := time.Now()
-	ch, err := chainFlags{State: c.Out, Config: filepath.Join(c.Out, "config"), Workers: c.Workers}.openDefault(out, errs)
+	ch, err := chainFlags{State: c.Out, Workers: c.Workers}.openDefault(out, errs)
 	if err != nil {
 		return err
 	}
@@ -88,12 +89,13 @@ func (c *demoCmd) stages(ch *chain, began time.Time) *stage.Chain {
 
 func (c *demoCmd) unknown() string { return filepath.Join(c.Out, "unknown") }
 
-// openDefault opens a chain with the built-in configuration.
+// openDefault opens a chain with the built-in settings, whatever variables say.
 func (f chainFlags) openDefault(out, errs io.Writer) (*chain, error) {
-	if err := os.MkdirAll(f.Config, 0o777); err != nil {
+	c, err := config.Load(config.Options{})
+	if err != nil {
 		return nil, err
 	}
-	return f.open(out, errs)
+	return f.openWith(c, out, errs)
 }
 
 // draw draws the experts' screens and those of nobody.

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"mole/config"
+	"mole/expert"
 	"mole/stage"
 )
 
@@ -52,18 +53,32 @@ func (c *deployCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (e
 		Place: ch.Place, Checkpoint: c.Checkpoint, Dataset: c.DatasetName, Name: c.RunName, Latest: c.Latest, Rollback: c.Rollback, Force: c.Force,
 		MinAccuracy: least / 100, Base: c.BaseModel, Keep: ch.config.Adapters.Deploy.Keep, Adapters: adaptersOf(ch.config),
 	}
-	done, err := d.Run(ctx)
+	done, err := within(ctx, ch.job("deploy"), d.Run)
 	if err != nil {
 		return err
 	}
 	return c.print(ch, done)
 }
 
-// adaptersOf returns the adapters that config/loras.json lists.
+// adaptersOf returns where the experts' adapters are: where adapters.yaml says,
+// else where loras.json does, else at the usual place, if anything is there.
 func adaptersOf(c *config.Config) map[string]stage.Adapter {
 	adapters := map[string]stage.Adapter{}
-	for name, l := range c.Registry.Loras {
-		adapters[name] = stage.Adapter{Volume: l.Volume, Path: l.Path, Dataset: l.Dataset}
+	for name, e := range c.Adapters.Experts {
+		a := stage.Adapter{Volume: c.Adapters.Volumes.Inference.Name, Path: e.InferencePath}
+		l := c.Registry.Loras[name]
+		switch {
+		case e.Kind == string(expert.OCR):
+			continue
+		case e.InferencePath != "" && l != nil:
+			a.Dataset = l.Dataset
+		case e.InferencePath != "":
+		case l != nil:
+			a = stage.Adapter{Volume: l.Volume, Path: l.Path, Dataset: l.Dataset}
+		default:
+			a.Path, a.Usual = "loras/"+name+"/adapter", true
+		}
+		adapters[name] = a
 	}
 	return adapters
 }

@@ -33,7 +33,11 @@ type routerFlags struct {
 
 // open opens the configuration and the store.
 func (f routerFlags) open(out, errs io.Writer) (*chain, error) {
-	return chainFlags{State: f.State, Config: f.Config, BaseModel: f.BaseModel, Verbose: f.Verbose}.open(out, errs)
+	c, err := openConfig(f.Config, "serve")
+	if err != nil {
+		return nil, err
+	}
+	return chainFlags{State: f.State, BaseModel: f.BaseModel, Verbose: f.Verbose}.openWith(c, out, errs)
 }
 
 // source returns where the router comes from. That in a folder stays the same;

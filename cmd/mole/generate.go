@@ -58,7 +58,7 @@ func (c *generateCmd) options(ch *chain) dataset.AssembleOptions {
 	d := ch.config.Dataset
 	o := dataset.AssembleOptions{
 		Seed: d.Seed, Train: d.Splits.Train, Val: d.Splits.Val, TestPerAdapter: d.TestSamplesPerAdapter, Counts: maps.Clone(d.Counts()),
-		AllowShort: c.AllowShort, KeepApart: c.KeepApart, Name: c.Name, Researcher: c.Researcher, Workers: c.Workers, MoleVersion: "devel",
+		OwnOnly: ch.config.OwnOnly(), Prefix: d.NamePrefix, AllowShort: c.AllowShort, KeepApart: c.KeepApart, Name: c.Name, Researcher: c.Researcher, Workers: c.Workers, MoleVersion: "devel",
 	}
 	if c.Seed != 0 {
 		o.Seed = c.Seed

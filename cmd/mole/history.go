@@ -25,7 +25,7 @@ type historyFlags struct {
 
 // open opens the store and the configuration.
 func (f *historyFlags) open() (store.Store, *config.Config, error) {
-	c, err := loadConfig(f.Config)
+	c, err := openConfig(f.Config, "")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -61,7 +61,7 @@ func (c *historyCmd) Run(ctx context.Context, w io.Writer) error {
 	if c.Expert != "" {
 		records.Kind = c.Expert
 	}
-	runs, err := records.Read(ctx)
+	runs, err := within(ctx, jobOf(settings, "history", 0), records.Read)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (c *chain) stages(from string) *stage.Chain {
 		Place:      c.Place,
 		Upload:     &stage.Upload{Place: c.Place, From: from},
 		Preprocess: &stage.Preprocess{Place: c.Place, Workers: c.flags.Workers},
-		Train:      &stage.Train{Place: c.Place, Memory: memoryLimit()},
+		Train:      &stage.Train{Place: c.Place, Memory: c.job("train").memory(memoryLimit()), HourlyRate: c.hourlyRate()},
 		Eval:       &stage.Eval{Place: c.Place},
 		Until:      "train",
 		After:      c.tell,
@@ -36,8 +36,11 @@ func (c *chain) start(ctx context.Context, s *stage.Chain, dry bool) error {
 	if err := c.equip(ctx, s); err != nil {
 		return err
 	}
+	s.Within = func(ctx context.Context, name string, run func(context.Context) (any, error)) (any, error) {
+		return within(ctx, c.job(name), run)
+	}
 	next, err := s.Run(ctx)
-	if errors.Is(err, train.ErrStopped) {
+	if errors.Is(err, train.ErrStopped) && hint(err) == "" {
 		return hintedError{err, "the same command continues it"}
 	}
 	if err == nil && next != "" {
@@ -60,7 +63,7 @@ func (c *chain) equip(ctx context.Context, s *stage.Chain) error {
 	if !s.Runs("preprocess") && !s.Runs("train") && !s.Runs("eval") {
 		return nil
 	}
-	v, dev, err := c.network(ctx)
+	v, err := c.view(ctx)
 	if err != nil {
 		return err
 	}
@@ -68,14 +71,24 @@ func (c *chain) equip(ctx context.Context, s *stage.Chain) error {
 		p.Base, p.View = c.base, v
 	}
 	if e := s.Eval; e != nil {
-		e.Base, e.View, e.Device = c.base, v, dev
+		e.Base, e.View = c.base, v
+		if e.Device, err = c.accelerator("eval"); err != nil {
+			return err
+		}
 	}
 	if t := s.Train; t != nil {
-		t.Base, t.View, t.Device = c.base, v, dev
+		t.Base, t.View = c.base, v
 		t.Settings.Preset = c.preset(t.Settings.Preset)
 		c.watch(t)
+		t.Device, err = c.accelerator("train")
 	}
-	return nil
+	return err
+}
+
+// hourlyRate returns what an hour of the processor costs, in US dollars.
+func (c *chain) hourlyRate() float64 {
+	usd, _ := c.config.Adapters.Cost.Rate("cpu")
+	return usd
 }
 
 // preset returns the preset of a run: the named one, or that of the base

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net"
@@ -21,7 +22,7 @@ type serveCmd struct {
 	MaxQueue      int           `default:"16" placeholder:"N" help:"Requests that are worked on or wait; one more is answered with 503. Default: 16."`
 	Networks      int           `default:"1" placeholder:"N" help:"Pictures that are routed at the same time; the cores are divided. Default: 1."`
 	Watch         time.Duration `default:"30s" placeholder:"TIME" help:"Time between two looks for a newly deployed router. SIGHUP looks at once. Default: 30s."`
-	Timeout       time.Duration `default:"60s" placeholder:"TIME" help:"Time for one answer. Default: 60s."`
+	Timeout       time.Duration `placeholder:"TIME" help:"Time for one answer. Default: profiles.yaml's, 60s."`
 	Drain         time.Duration `default:"10s" placeholder:"TIME" help:"Time for requests under way when the server is stopped. Default: 10s."`
 }
 
@@ -48,9 +49,11 @@ func (c *serveCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (er
 			return err
 		}
 	}
+	j := ch.job("serve")
+	defer j.bound()()
 	s, err := serve.New(serve.Options{
 		Source: c.source(ch, c.Networks), Watch: c.Watch, MaxQueue: c.MaxQueue, Token: token, Origin: c.AllowOrigin,
-		Timeout: c.Timeout, Drain: c.Drain, Version: readBuild().Version, Log: ch.Log,
+		Timeout: cmp.Or(c.Timeout, j.Timeout), Drain: c.Drain, Version: readBuild().Version, Log: ch.Log,
 	})
 	if err != nil {
 		return err
