@@ -270,6 +270,21 @@ func TestAssembleOCRSet(t *testing.T) {
 	}
 }
 
+// TestAssembleOwnOnly checks that a text-recognition expert can do without the
+// others' crops, unless it has nothing else, and that a set has its prefix.
+func TestAssembleOwnOnly(t *testing.T) {
+	in, o := sources(), assembleOptions()
+	o.OwnOnly, o.Prefix = map[string]bool{"ocr": true}, "screens"
+	if r, _ := assemble(t, in, o); r.Metadata.Name != "screens--demo--20260106_101500" || r.Metadata.Samples["train"] != 56 {
+		t.Errorf("without a dataset of its own: got %s, %v", r.Metadata.Name, r.Metadata.Samples)
+	}
+	in[2].Name, in[2].FS = "ocr--demo--20260105_090000", drawnExpert(20, 500)
+	_, report := assemble(t, in, o)
+	if got := report.Adapters[1]; got.Expert != "ocr" || got.Pictures != 20 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestAssembleRefuses(t *testing.T) {
 	tests := []struct {
 		name   string

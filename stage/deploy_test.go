@@ -129,6 +129,28 @@ func TestDeploy(t *testing.T) {
 	wantDeployed(t, p, "newer")
 }
 
+// TestDeployElsewhere checks that the pointer is where the settings say, and
+// that it does not stand among the releases.
+func TestDeployElsewhere(t *testing.T) {
+	p := placeIn(t, storetest.Memory())
+	p.Pointer = "live/router"
+	trained(t, p, "one", 1, 98)
+	deploy(t, &stage.Deploy{Place: p, Latest: true})
+	wantDeployed(t, p, "one")
+	v := store.Volume{Store: p.Store, Name: p.Volumes.Inference}
+	if _, err := v.Tree(t.Context(), "live/router"); err != nil {
+		t.Error(err)
+	}
+	if _, err := v.Tree(t.Context(), "routing/adapter"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the usual place: got %v", err)
+	}
+	for _, path := range []string{"routing", "routing/releases", "routing/releases/x"} {
+		p.Pointer = path
+		_, err := (&stage.Deploy{Place: p, Latest: true}).Run(t.Context())
+		wantError(t, err, "not a place for the deployed router")
+	}
+}
+
 // wantError checks what an error says.
 func wantError(t *testing.T, err error, want string) {
 	t.Helper()
