@@ -74,9 +74,9 @@ type Cost struct {
 	GPUHourlyUSD map[string]float64 `yaml:"gpu_hourly_usd" merge:"true" min:"0" max:"100000"` // by type of GPU, or "cpu"
 }
 
-// Rate returns the price of a GPU of that type in USD an hour, and whether one
-// is known. The processor, "cpu", costs nothing unless it has a price, too.
+// Rate returns the price of a GPU of that type, or of the processor, "cpu", in
+// USD an hour, and whether one is configured.
 func (c *Cost) Rate(gpu string) (usd float64, ok bool) {
 	usd, ok = c.GPUHourlyUSD[gpu]
-	return usd, ok || gpu == "cpu"
+	return usd, ok
 }

@@ -74,11 +74,20 @@ func within[T any](ctx context.Context, j job, run func(context.Context) (T, err
 			return out, err
 		}
 	}
-	return out, hintedError{
-		fmt.Errorf("%s took longer than the %v of its timeout in profiles.yaml: %w", j.name, j.Timeout, train.ErrStopped),
-		"the same command goes on, or begins this job again",
-	}
+	return out, hintedError{overtimeError{j}, "the same command goes on, or begins this job again"}
 }
+
+// overtimeError is what is left of a job that took too long. It has the status
+// of what was stopped.
+type overtimeError struct{ job }
+
+// Error names the job and the time that it had.
+func (e overtimeError) Error() string {
+	return fmt.Sprintf("%s took longer than the %v of its timeout in profiles.yaml", e.name, e.Timeout)
+}
+
+// Is reports whether target is train.ErrStopped.
+func (overtimeError) Is(target error) bool { return target == train.ErrStopped }
 
 // timed runs a function for a time at the most, 0 for any.
 func timed[T any](ctx context.Context, most time.Duration, run func(context.Context) (T, error)) (T, error) {
