@@ -135,9 +135,10 @@ func (g *Generator) check(c *Config, key string) []error {
 	return errs
 }
 
-// LoadGenerator takes the configuration file of a generator project, which is
-// about one expert, for all that generators.yaml says about experts.
-func (c *Config) LoadGenerator(fsys fs.FS, name, expert string) error {
+// LoadGenerator reads the configuration file of a generator project, which is
+// about one expert, and puts it into c for all that generators.yaml says about
+// experts. After an error, c is not to be used.
+func LoadGenerator(c *Config, fsys fs.FS, name, expert string) error {
 	data, found, err := readFile(fsys, name)
 	if err == nil && !found {
 		err = fs.ErrNotExist

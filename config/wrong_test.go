@@ -134,7 +134,7 @@ func TestLoadGenerator(t *testing.T) {
 		"output: {image_format: jpg, image_quality: 85}\ntest: {count: 20, tolerance: [10, 10], distribution: {iconlist: 1}}\n" +
 		"annotation: {enabled: true, ratio: 0.1, per_type: {iconlist: 2}}\nheld_out: {enabled: false, ratio: 0.1}\n"
 	c := load(t, Options{})
-	if err := c.LoadGenerator(files("dataset.yaml", old), "dataset.yaml", "desktop"); err != nil {
+	if err := LoadGenerator(c, files("dataset.yaml", old), "dataset.yaml", "desktop"); err != nil {
 		t.Fatal(err)
 	}
 	g := c.Generators.Experts["desktop"]
@@ -153,7 +153,7 @@ func TestLoadGenerator(t *testing.T) {
 func TestLoadGeneratorRefuses(t *testing.T) {
 	c := load(t, Options{})
 	for name, want := range map[string]string{"bad.yaml": "generators.experts.desktop.tasks: sum is 0.4", "odd.yaml": `the nearest is "tasks"`, "none.yaml": "file does not exist"} {
-		if err := c.LoadGenerator(files("bad.yaml", "tasks: {a: 0.4}", "odd.yaml", "task: 1"), name, "desktop"); err == nil || !strings.Contains(err.Error(), want) {
+		if err := LoadGenerator(c, files("bad.yaml", "tasks: {a: 0.4}", "odd.yaml", "task: 1"), name, "desktop"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", name, err, want)
 		}
 	}
@@ -171,7 +171,7 @@ func TestNearest(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	for _, text := range []string{"seed: 1", "experts: [{name: a, label: 1}]", "loras: {a: {volume: v, path: p}}", "profiles: {train: {timeout: 1h}}", "a: &a [*a]"} {
+	for _, text := range []string{"seed: 1", "experts: [{name: a, label: 1}]", "loras: {a: {volume: v, path: p}}", "profiles: {train: {timeout: 1h}}", "a: &a [*a]", "tasks: {a: 1}"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -183,6 +183,10 @@ func FuzzLoad(f *testing.F) {
 			if err != nil && err.Error() == "" {
 				t.Error("an error without a message")
 			}
+		}
+		c := load(t, Options{})
+		if err := LoadGenerator(c, files("project.yaml", text), "project.yaml", "desktop"); err == nil && c.Generators.Experts["desktop"] == nil {
+			t.Error("no error and no generator")
 		}
 	})
 }

@@ -90,7 +90,7 @@ func (c *synthCmd) settings() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := settings.LoadGenerator(os.DirFS(filepath.Dir(c.Config)), filepath.Base(c.Config), c.Expert); err != nil {
+	if err := config.LoadGenerator(settings, os.DirFS(filepath.Dir(c.Config)), filepath.Base(c.Config), c.Expert); err != nil {
 		return nil, err
 	}
 	return settings, settings.Supported("")
