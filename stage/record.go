@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -39,6 +40,7 @@ type record struct {
 	state  history.TrainerState
 	costs  *history.CostReport // of earlier attempts, nil for none
 	meter  *history.Meter      // nil before the first step
+	hold   io.Closer           // of the folder of the event files, nil if it cannot be held
 	tb     *tbevents.Writer    // nil likewise
 	shown  *tbevents.Writer    // answers as text
 	result train.Result
@@ -74,6 +76,14 @@ func openRecord(dir string, l *lessons) (*record, error) {
 			return nil, err
 		}
 	}
+	// From here on, not from the first step: the files of an earlier attempt are
+	// part of this run.
+	hold, err := tbevents.Hold(r.LogDir(r.Dataset, r.Name))
+	if err != nil {
+		r.warn(err)
+		return r, nil
+	}
+	r.hold = hold
 	return r, nil
 }
 
@@ -308,6 +318,9 @@ func (r *record) close() {
 		if w != nil {
 			r.warn(w.Close())
 		}
+	}
+	if r.hold != nil {
+		r.warn(r.hold.Close())
 	}
 	if r.warned != nil {
 		r.log().Warn("the record of the run is not complete", "run", r.Name, "error", r.warned)

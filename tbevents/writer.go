@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,7 +26,8 @@ type Options struct {
 // Writer writes one event file. It is safe for concurrent use. The first error
 // sticks: later calls do nothing, Flush and Close return it.
 type Writer struct {
-	now func() time.Time
+	now  func() time.Time
+	hold io.Closer // of the folder
 
 	mu   sync.Mutex
 	file *os.File
@@ -35,7 +37,7 @@ type Writer struct {
 
 // Create makes a new event file in the folder dir, and the folder if need be. No
 // other file is touched: a continued run gets a file more, and TensorBoard
-// joins them.
+// joins them. Until Close the folder is held as [Hold] does.
 func Create(dir string, o Options) (*Writer, error) {
 	w := &Writer{now: o.Now}
 	if w.now == nil {
@@ -48,18 +50,20 @@ func Create(dir string, o Options) (*Writer, error) {
 		}
 		o.Host = host
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	hold, err := Hold(dir)
+	if err != nil {
 		return nil, err
 	}
+	w.hold = hold
 	if err := w.create(dir, o.Host); err != nil {
-		return nil, err
+		return nil, errors.Join(err, hold.Close())
 	}
 	w.add(Event{Version: fileVersion})
 	// Every file says where it starts: TensorBoard takes the second one that
 	// does for a restart, not the first.
 	w.add(Event{Step: o.Start, Start: true})
 	if err := w.Flush(); err != nil {
-		return nil, errors.Join(err, w.file.Close())
+		return nil, errors.Join(err, w.file.Close(), hold.Close())
 	}
 	return w, nil
 }
@@ -145,7 +149,7 @@ func (w *Writer) Close() error {
 	if err == nil {
 		err = w.file.Sync()
 	}
-	err = errors.Join(err, w.file.Close())
+	err = errors.Join(err, w.file.Close(), w.hold.Close())
 	w.err = errClosed
 	return err
 }
