@@ -3,6 +3,7 @@ package tbevents
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"path"
@@ -73,23 +74,36 @@ type Note struct {
 	Text string
 }
 
+// Picture is a picture at a step. A Log holds only where it lies: [ReadPicture]
+// reads it.
+type Picture struct {
+	Step   int64
+	Wall   float64 // seconds since 1970
+	file   string
+	offset int64 // of its record
+	value  int   // of the record
+	image  int   // of the value
+}
+
 // Series are the values of one tag.
 type Series struct {
-	Tag    string
-	Kind   Kind
-	Points []Point // of a Scalar
-	Notes  []Note  // of a Text, the last ones
-	Count  int     // values that no restart made void, estimated where points were left out
-	stride int     // of the scalars, one in so many is kept
-	last   Point
+	Tag      string
+	Kind     Kind
+	Points   []Point   // of a Scalar
+	Notes    []Note    // of a Text, the last ones
+	Pictures []Picture // of an Image, the last ones
+	Count    int       // values that no restart made void, estimated where points were left out
+	stride   int       // of the scalars, one in so many is kept
+	last     Point
 }
 
 // Bounds of what a Log keeps in memory.
 const (
-	maxTags   = 4096
-	maxPoints = 8192 // of a tag; beyond, evenly fewer
-	maxNotes  = 64   // of a tag
-	maxNote   = 256 << 10
+	maxTags     = 4096
+	maxPoints   = 8192 // of a tag; beyond, evenly fewer
+	maxNotes    = 64   // of a tag
+	maxNote     = 256 << 10
+	maxPictures = 64 // of a tag
 )
 
 // Log is what the event files of one run say.
@@ -128,6 +142,7 @@ func (l *Log) read(fsys fs.FS, name string) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	r := NewReader(f)
+	from := place{file: name}
 	for e, err := range r.All() {
 		if errors.Is(err, ErrDamaged) {
 			l.Damaged = append(l.Damaged, fmt.Errorf("%s: %w", name, err))
@@ -136,7 +151,8 @@ func (l *Log) read(fsys fs.FS, name string) (err error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		l.take(e)
+		l.take(e, from)
+		from.offset = r.Offset()
 	}
 	if r.Torn() {
 		l.Torn = append(l.Torn, name)
@@ -144,14 +160,21 @@ func (l *Log) read(fsys fs.FS, name string) (err error) {
 	return nil
 }
 
+// place is where the search for a record begins: records that are passed over
+// may lie between.
+type place struct {
+	file   string
+	offset int64
+}
+
 // take takes one event.
-func (l *Log) take(e Event) {
+func (l *Log) take(e Event, from place) {
 	if e.Start {
 		for _, s := range l.byTag {
 			s.cut(e.Step)
 		}
 	}
-	for _, v := range e.Values {
+	for i, v := range e.Values {
 		s := l.byTag[v.Tag]
 		if s == nil {
 			if len(l.byTag) == maxTags {
@@ -162,14 +185,45 @@ func (l *Log) take(e Event) {
 			l.byTag[v.Tag] = s
 		}
 		s.add(e, v)
+		if v.Kind == Image && s.Kind == Image {
+			s.addPictures(e, i, from)
+		}
 	}
+}
+
+// addPictures adds where the pictures of a value lie.
+func (s *Series) addPictures(e Event, value int, from place) {
+	for i := range e.Values[value].Images {
+		s.Pictures = append(s.Pictures, Picture{e.Step, e.Wall, from.file, from.offset, value, i})
+	}
+	s.Pictures = slices.Delete(s.Pictures, 0, max(0, len(s.Pictures)-maxPictures))
+}
+
+// ReadPicture reads the file of a picture, as it was when the Log was loaded.
+func ReadPicture(fsys fs.FS, p Picture) (data []byte, err error) {
+	f, err := fsys.Open(p.file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := io.CopyN(io.Discard, f, p.offset); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.file, err)
+	}
+	e, err := NewReader(f).Next()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.file, err)
+	}
+	if p.value >= len(e.Values) || p.image >= len(e.Values[p.value].Images) {
+		return nil, fmt.Errorf("%s: %w: no picture at byte %d any more", p.file, fs.ErrNotExist, p.offset)
+	}
+	return e.Values[p.value].Images[p.image], nil
 }
 
 // add adds a value. Values of another kind than the first one's only count.
 func (s *Series) add(e Event, v Value) {
 	s.Count++
 	switch {
-	case v.Kind != s.Kind || v.Kind == Other:
+	case v.Kind != s.Kind || v.Kind == Other || v.Kind == Image:
 	case v.Kind == Text:
 		if len(s.Notes) == maxNotes {
 			s.Notes = slices.Delete(s.Notes, 0, 1)
@@ -197,14 +251,15 @@ func (s *Series) thin() {
 
 // cut removes what was written for a step and later ones.
 func (s *Series) cut(step int64) {
-	before := len(s.Points) + len(s.Notes)
+	before := len(s.Points) + len(s.Notes) + len(s.Pictures)
 	s.Points = slices.DeleteFunc(s.Points, func(p Point) bool { return p.Step >= step })
 	s.Notes = slices.DeleteFunc(s.Notes, func(n Note) bool { return n.Step >= step })
+	s.Pictures = slices.DeleteFunc(s.Pictures, func(p Picture) bool { return p.Step >= step })
 	if s.last.Step >= step {
 		s.last = Point{}
 		if n := len(s.Points); n > 0 {
 			s.last = s.Points[n-1]
 		}
 	}
-	s.Count = max(0, s.Count-(before-len(s.Points)-len(s.Notes))*s.stride)
+	s.Count = max(0, s.Count-(before-len(s.Points)-len(s.Notes)-len(s.Pictures))*s.stride)
 }

@@ -1,6 +1,9 @@
 package tbevents
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,6 +81,68 @@ func TestLoadTornAndDamaged(t *testing.T) {
 	}
 	if _, err := Load(fsys, Run{Files: []string{"none"}}); err == nil {
 		t.Error("a missing file gave no error")
+	}
+}
+
+// pictures returns a file with two events: one picture, then as tensors of the
+// plug-in two more, after a record that is passed over.
+func pictures() []byte {
+	simple := appendString(nil, valueTag, "a")
+	simple = appendMessage(simple, valueImage, appendString(nil, imageEncoded, "one"))
+	var strings []byte
+	for _, s := range []string{"4", "3", "two", "three"} {
+		strings = appendString(strings, tensorString, s)
+	}
+	tensors := appendString(nil, valueTag, "a")
+	tensors = appendMessage(tensors, valueMetadata, appendMessage(nil, metadataPlugin, appendString(nil, pluginName, imagesPlugin)))
+	tensors = appendMessage(tensors, valueTensor, append(appendNumber(nil, tensorType, typeString), strings...))
+	event := func(step uint64, value []byte) []byte {
+		return appendMessage(appendNumber(nil, eventStep, step), eventSummary, appendMessage(nil, summaryValue, value))
+	}
+	data := appendFrame(nil, event(1, simple))
+	data = appendFrame(data, make([]byte, MaxRecord+1))
+	return appendFrame(data, event(2, tensors))
+}
+
+func TestPictures(t *testing.T) {
+	fsys := fstest.MapFS{"a.tfevents": {Data: pictures()}}
+	l, err := Load(fsys, Run{Files: []string{"a.tfevents"}})
+	if err != nil || len(l.Series) != 1 || l.Series[0].Kind != Image || l.Series[0].Count != 2 {
+		t.Fatalf("got %+v, %v", l, err)
+	}
+	var got []string
+	for _, p := range l.Series[0].Pictures {
+		data, err := ReadPicture(fsys, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprint(p.Step, " ", string(data)))
+	}
+	if want := []string{"1 one", "2 two", "2 three"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	fsys["a.tfevents"].Data = appendFrame(nil, appendEvent(nil, Event{Step: 1}))
+	if _, err := ReadPicture(fsys, l.Series[0].Pictures[0]); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("replaced file: got %v", err)
+	}
+	if _, err := ReadPicture(fstest.MapFS{}, l.Series[0].Pictures[0]); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing file: got %v", err)
+	}
+}
+
+func TestManyPicturesAreCutOff(t *testing.T) {
+	s := &Series{Kind: Image}
+	for i := range 2 * maxPictures {
+		s.addPictures(Event{Step: int64(i), Values: []Value{{Images: [][]byte{{1}}}}}, 0, place{})
+	}
+	if len(s.Pictures) != maxPictures || s.Pictures[0].Step != maxPictures {
+		t.Errorf("got %d pictures from step %d", len(s.Pictures), s.Pictures[0].Step)
+	}
+	s.Count = maxPictures
+	s.stride = 1
+	s.cut(2*maxPictures - 1)
+	if len(s.Pictures) != maxPictures-1 || s.Count != maxPictures-1 {
+		t.Errorf("after a restart: got %d pictures, count %d", len(s.Pictures), s.Count)
 	}
 }
 

@@ -1,6 +1,7 @@
 package tbevents
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"iter"
@@ -135,6 +136,8 @@ func parseValue(b []byte) (Value, error) {
 			v.Tag = text(f.bytes)
 		case valueSimple:
 			v.Kind, v.Scalar = Scalar, float64(math.Float32frombits(uint32(f.bits)))
+		case valueImage:
+			err = v.setImage(f.bytes)
 		case valueTensor:
 			t, err = parseTensor(f.bytes)
 		case valueMetadata:
@@ -148,17 +151,45 @@ func parseValue(b []byte) (Value, error) {
 	return v, nil
 }
 
-// take makes v a scalar or a text if the tensor is one. Files name the plug-in
+// setImage takes a Summary.Image.
+func (v *Value) setImage(b []byte) error {
+	for f, err := range fields(b) {
+		if err != nil {
+			return err
+		}
+		if f.number == imageEncoded {
+			v.Kind, v.Images = Image, [][]byte{bytes.Clone(f.bytes)}
+		}
+	}
+	return nil
+}
+
+// take makes v a scalar, a text or pictures if the tensor is one. Files name the plug-in
 // of a tag only once at times: a string is a text, and one number a scalar,
 // also without.
 func (v *Value) take(t tensor) {
+	isFor := func(plugin string) bool { return v.Plugin == plugin || v.Plugin == "" }
 	switch {
-	case t.isNumber && (v.Plugin == scalarsPlugin || v.Plugin == ""):
+	case t.isNumber && isFor(scalarsPlugin):
 		v.Kind, v.Scalar = Scalar, t.number
-	case t.kind == typeString && (v.Plugin == textPlugin || v.Plugin == ""):
-		v.Kind, v.Text = Text, strings.Join(t.strings, "\n")
+	case t.kind != typeString:
+	case v.Plugin == imagesPlugin:
+		v.takeImages(t.strings)
+	case isFor(textPlugin):
+		v.Kind, v.Text = Text, t.text()
 	}
 }
+
+// takeImages takes the strings of a tensor of pictures.
+func (v *Value) takeImages(strings [][]byte) {
+	for _, s := range strings[min(len(strings), sizes):] {
+		v.Kind, v.Images = Image, append(v.Images, bytes.Clone(s))
+	}
+}
+
+// sizes is how many strings of a tensor of pictures come before them: width and
+// height.
+const sizes = 2
 
 // parsePlugin returns the name of the plug-in in a SummaryMetadata.
 func parsePlugin(b []byte) (name string, err error) {
@@ -186,8 +217,11 @@ type tensor struct {
 	kind     uint64
 	number   float64 // of a float or double tensor with one element
 	isNumber bool
-	strings  []string
+	strings  [][]byte // parts of the record
 }
+
+// text returns the strings, joined by newlines.
+func (t tensor) text() string { return text(bytes.Join(t.strings, []byte("\n"))) }
 
 // parseTensor reads a TensorProto. Its numbers may be repeated fields, packed
 // ones, or raw content; those of another type than the tensor's do not count.
@@ -207,7 +241,7 @@ func parseTensor(b []byte) (t tensor, err error) {
 		case tensorDouble:
 			numbers[f.number] = append(numbers[f.number], packed(f, bytesPerDouble)...)
 		case tensorString:
-			t.strings = append(t.strings, text(f.bytes))
+			t.strings = append(t.strings, f.bytes)
 		}
 	}
 	t.strings = t.strings[:min(len(t.strings), maxStringsShown)]

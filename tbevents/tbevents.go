@@ -1,7 +1,7 @@
 // Package tbevents writes and reads the event files of TensorBoard, without
 // TensorBoard: scalars and texts over steps (specification mole, 4.21). Stock
 // TensorBoard shows the files that it writes, and it reads those of stock
-// writers as far as scalars and texts go.
+// writers as far as scalars, texts and pictures go.
 //
 // A file is a sequence of records. Each is framed by its length and two
 // checksums, and holds one Event in protobuf's wire format:
@@ -27,9 +27,10 @@ type Kind int
 
 // The kinds of values.
 const (
-	Other  Kind = iota // an image, a histogram, a tensor: its tag and plug-in only
+	Other  Kind = iota // a histogram, a tensor: its tag and plug-in only
 	Scalar             // a number
 	Text               // one or more strings, joined by newlines
+	Image              // one or more pictures
 )
 
 // Value is what an Event says about one tag.
@@ -38,7 +39,8 @@ type Value struct {
 	Kind   Kind
 	Scalar float64
 	Text   string
-	Plugin string // that the file names, may be empty
+	Images [][]byte // files: PNG as a rule, but nobody checked
+	Plugin string   // that the file names, may be empty
 }
 
 // fileVersion is in the first record of every file.
@@ -48,4 +50,5 @@ const fileVersion = "brain.Event:2"
 const (
 	scalarsPlugin = "scalars"
 	textPlugin    = "text"
+	imagesPlugin  = "images"
 )

@@ -100,7 +100,7 @@ func TestReadStockFiles(t *testing.T) {
 		{"tensor.tfevents", []Value{
 			{Tag: "train/loss", Kind: Scalar, Scalar: 0.5, Plugin: "scalars"},
 			{Tag: "note", Kind: Text, Text: "one\ntwo", Plugin: "text"},
-			{Tag: "picture"},
+			{Tag: "picture", Kind: Image, Images: [][]byte{[]byte("x")}},
 		}},
 	}
 	for _, tt := range tests {

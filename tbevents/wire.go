@@ -18,6 +18,7 @@ const (
 	summaryValue    = 1 // Summary
 	valueTag        = 1 // Summary.Value
 	valueSimple     = 2
+	valueImage      = 4
 	valueTensor     = 8
 	valueMetadata   = 9
 	metadataPlugin  = 1 // SummaryMetadata
@@ -28,6 +29,7 @@ const (
 	tensorFloat     = 5
 	tensorDouble    = 6
 	tensorString    = 8
+	imageEncoded    = 4 // Summary.Image
 	statusStart     = 1 // SessionLog.SessionStatus
 	typeFloat       = 1 // DataType
 	typeDouble      = 2
