@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -67,6 +68,12 @@ type Point struct {
 	Value float64
 }
 
+// is reports whether two points are the same one, whatever the value is: NaN
+// differs from itself.
+func (p Point) is(q Point) bool {
+	return p.Step == q.Step && p.Wall == q.Wall && math.Float64bits(p.Value) == math.Float64bits(q.Value)
+}
+
 // Note is a text at a step.
 type Note struct {
 	Step int64
@@ -126,7 +133,7 @@ func Load(fsys fs.FS, run Run) (*Log, error) {
 	}
 	for _, tag := range slices.Sorted(maps.Keys(l.byTag)) {
 		s := l.byTag[tag]
-		if n := len(s.Points); n > 0 && s.Points[n-1] != s.last {
+		if n := len(s.Points); n > 0 && !s.Points[n-1].is(s.last) {
 			s.Points = append(s.Points, s.last)
 		}
 		l.Series = append(l.Series, s)

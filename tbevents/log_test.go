@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -143,6 +144,23 @@ func TestManyPicturesAreCutOff(t *testing.T) {
 	s.cut(2*maxPictures - 1)
 	if len(s.Pictures) != maxPictures-1 || s.Count != maxPictures-1 {
 		t.Errorf("after a restart: got %d pictures, count %d", len(s.Pictures), s.Count)
+	}
+}
+
+// TestNotANumberOnce checks that the last value is not taken for one that was
+// left out because it differs from itself.
+func TestNotANumberOnce(t *testing.T) {
+	dir := t.TempDir()
+	w, err := Create(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Scalar("loss", 1, math.NaN())
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l, _ := load(t, dir); len(l.Series[0].Points) != 1 {
+		t.Errorf("got %v", l.Series[0].Points)
 	}
 }
 

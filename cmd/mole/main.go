@@ -40,6 +40,8 @@ type cli struct {
 	Parity     parityCmd     `cmd:"" help:"Compare this build with recorded runs of the reference implementation."`
 	Bench      benchCmd      `cmd:"" help:"Measure this build beside yardsticks, and print the ratios."`
 	Version    versionCmd    `cmd:"" help:"Print the version of this build."`
+
+	Tensorboard tensorboardCmd `cmd:"" help:"Show the curves of training runs, or remove old ones."`
 }
 
 const description = `Qwen3-VL with LoRA adapters, exact to transformers and PEFT, in one program without Python.`

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,16 +83,7 @@ func TestExamples(t *testing.T) {
 		}
 		texts = append(texts, names...)
 	}
-	flags := map[string]bool{}
-	for _, node := range parser(t).Model.Children {
-		flags[node.Name] = true
-		for _, group := range node.AllFlags(true) {
-			for _, f := range group {
-				flags[node.Name+" --"+f.Name] = true
-				flags[node.Name+" -"+string(f.Short)] = true
-			}
-		}
-	}
+	flags := knownFlags(parser(t))
 	for _, name := range texts {
 		data, err := os.ReadFile(name)
 		if err != nil {
@@ -101,6 +93,22 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s shows mole %s, which does not exist", name, wrong)
 		}
 	}
+}
+
+// knownFlags returns the commands, and each with its flags and those of the
+// commands below it.
+func knownFlags(p *kong.Kong) map[string]bool {
+	flags := map[string]bool{}
+	for _, node := range p.Model.Children {
+		flags[node.Name] = true
+		for _, n := range append(node.Children, node) {
+			for _, f := range slices.Concat(n.AllFlags(true)...) {
+				flags[node.Name+" --"+f.Name] = true
+				flags[node.Name+" -"+string(f.Short)] = true
+			}
+		}
+	}
+	return flags
 }
 
 var (

@@ -17,7 +17,7 @@ var layers = [][]string{
 	5: {"model/qwen3vl", "train", "router", "base/tiny", "view"},
 	6: {"parity", "train/traintest", "eval", "bundle", "base", "evidence"},
 	7: {"config", "route", "route/routetest", "bench"},
-	8: {"stage", "serve"},
+	8: {"stage", "serve", "tensorboard"},
 	9: {"cmd/mole", "internal/lint"},
 }
 
