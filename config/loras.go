@@ -1,10 +1,5 @@
 package config
 
-import (
-	"bytes"
-	"encoding/json"
-)
-
 // Registry is loras.json: the experts' adapters that were saved (3.5). It may
 // name experts that are none any more.
 type Registry struct {
@@ -25,10 +20,5 @@ func (r *Registry) JSON() ([]byte, error) {
 	if r.Loras == nil {
 		r = &Registry{map[string]*Lora{}}
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	err := e.Encode(r)
-	return b.Bytes(), err
+	return encode(r)
 }

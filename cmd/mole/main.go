@@ -42,6 +42,7 @@ type cli struct {
 	Version    versionCmd    `cmd:"" help:"Print the version of this build."`
 
 	Tensorboard tensorboardCmd `cmd:"" help:"Show the curves of training runs, or remove old ones."`
+	SaveLora    saveLoraCmd    `cmd:"" name:"save-lora" help:"Check the adapter of an expert, copy it to a volume, and list it."`
 }
 
 const description = `Qwen3-VL with LoRA adapters, exact to transformers and PEFT, in one program without Python.`

@@ -113,7 +113,7 @@ func knownFlags(p *kong.Kong) map[string]bool {
 
 var (
 	// An example stands on an indented line, in back quotes or after a prompt.
-	example = regexp.MustCompile("(?m)(?:^ {4,}(?:.*[ /])?|`|go run ./cmd/)mole ([a-z]+)\\b([^`#\n]*)")
+	example = regexp.MustCompile("(?m)(?:^ {4,}(?:.*[ /])?|`|go run ./cmd/)mole ([a-z]+(?:-[a-z]+)*)\\b([^`#\n]*)")
 	oneFlag = regexp.MustCompile(`(?:^|\s)(--?[a-z][a-z-]*)`)
 )
 
