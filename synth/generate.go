@@ -194,28 +194,34 @@ func (b *builder) fill(ctx context.Context, config []byte) error {
 
 // drawAll does the jobs with the wanted number of workers.
 func (b *builder) drawAll(ctx context.Context) error {
+	b.made = make([]made, len(b.plan.jobs))
+	return parallel(ctx, b.o.Workers, len(b.plan.jobs), func(i int) error {
+		defer b.count.add(1)
+		return b.draw(b.plan.jobs[i], &b.made[i])
+	})
+}
+
+// parallel calls do for 0 to n-1, by so many workers, until one of the calls
+// gives an error or ctx ends.
+func parallel(ctx context.Context, workers, n int, do func(i int) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	b.made = make([]made, len(b.plan.jobs))
 	next := make(chan int)
 	var wg sync.WaitGroup
-	for range b.o.Workers {
+	for range workers {
 		wg.Go(func() {
 			for i := range next {
-				if err := b.draw(b.plan.jobs[i], &b.made[i]); err != nil {
+				if err := do(i); err != nil {
 					stop(err)
 				}
-				b.count.add(1)
 			}
 		})
 	}
-	for i := range b.plan.jobs {
+	for i := 0; i < n && ctx.Err() == nil; i++ {
 		select {
 		case next <- i:
-			continue
 		case <-ctx.Done():
 		}
-		break
 	}
 	close(next)
 	wg.Wait()
