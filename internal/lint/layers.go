@@ -12,7 +12,7 @@ var layers = [][]string{
 	0: {"internal/kernel/gen"},
 	1: {"tensor", "internal/kernel", "internal/pixel", "expert"},
 	2: {"device", "safetensors", "tokenizer", "vision", "store", "spec", "metric"},
-	3: {"device/cpu", "device/devicetest", "lora", "batch", "dataset", "store/file", "store/storetest", "tbevents", "history"},
+	3: {"device/cpu", "device/devicetest", "lora", "batch", "dataset", "store/file", "store/storetest", "tbevents", "history", "archive"},
 	4: {"prompt", "synth", "shard"},
 	5: {"model/qwen3vl", "train", "router", "base/tiny", "view"},
 	6: {"parity", "train/traintest", "eval", "bundle", "base", "evidence"},
