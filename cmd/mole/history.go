@@ -83,12 +83,17 @@ func drawHistory(name string, runs []history.Run) (err error) {
 	if err := history.Plot(&b, name, runs); err != nil {
 		return err
 	}
+	return writeWhole(name, b.Bytes())
+}
+
+// writeWhole writes a file, or replaces it, whole or not at all.
+func writeWhole(name string, data []byte) error {
 	dir, base := filepath.Split(name)
 	f, err := os.CreateTemp(filepath.Clean(dir+"."), base+".*.tmp")
 	if err != nil {
 		return err
 	}
-	_, err = b.WriteTo(f)
+	_, err = f.Write(data)
 	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), name)

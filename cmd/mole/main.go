@@ -45,6 +45,8 @@ type cli struct {
 	SaveLora    saveLoraCmd    `cmd:"" name:"save-lora" help:"Check the adapter of an expert, copy it to a volume, and list it."`
 	OcrCrops    ocrCropsCmd    `cmd:"" name:"ocr-crops" help:"Cut texts out of drawn screens, for the ocr class of a routing set."`
 	Archive     archiveCmd     `cmd:"" help:"Pack a dataset into one file, or unpack such a file."`
+
+	MergeRouting mergeRoutingCmd `cmd:"" name:"merge-routing" help:"Make one file of routing records of several JSONL files."`
 }
 
 const description = `Qwen3-VL with LoRA adapters, exact to transformers and PEFT, in one program without Python.`
