@@ -99,7 +99,7 @@ export class Chart {
       cursor: { sync: { key: sync.key, scales: ["x", null] }, points: { show: false }, drag: { x: true, y: false } },
       scales: { x: { time: axis === "date" }, y: log ? { distr: 3 } : { range } },
       axes: [
-        { ...axisStyle, size: 28, space: axis === "time" ? 90 : 60, ...(xText && { values: xText }) },
+        { ...axisStyle, size: axis === "date" ? 44 : 28, space: axis === "time" ? 90 : 60, ...(xText && { values: xText }) },
         { ...axisStyle, size: 58, space: 34, values: (_, at) => at.map((v, i) => (v === null ? "" : log ? number(v) : number(v, Math.abs(at[1] - at[0]) || undefined))) },
       ],
       series: [{}, ...this.series(smoothing)],
