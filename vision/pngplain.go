@@ -31,7 +31,7 @@ type plainPNG struct {
 	complete bool   // the end was seen
 }
 
-// decodePlainPNG decodes the files that most screenshots are, in a third of the
+// decodePlainPNG decodes the files that most screenshots are, in a fifth of the
 // time of image/png, and false for every other. It never gives a reason: what it
 // does not take, damaged files among it, image/png decodes or explains.
 func decodePlainPNG(data []byte, o Decoding) (*Image, bool) {
