@@ -409,24 +409,34 @@ func TestDeployTwice(t *testing.T) {
 		trained(t, p, a, 2, 91)
 		trained(t, p, b, 2, 92)
 		before := wantDeployed(t, p, "").Metadata.Release
-		var group sync.WaitGroup
-		var errs [2]error
-		for k, run := range []string{a, b} {
-			group.Go(func() { _, errs[k] = (&stage.Deploy{Place: p, Name: run}).Run(t.Context()) })
+		deployBoth(t, p, before, a, b)
+	}
+}
+
+// deployBoth deploys two routers at once where another release was deployed
+// before.
+func deployBoth(t *testing.T, p *stage.Place, before, a, b string) {
+	t.Helper()
+	var group sync.WaitGroup
+	var errs [2]error
+	for k, run := range []string{a, b} {
+		group.Go(func() { _, errs[k] = (&stage.Deploy{Place: p, Name: run}).Run(t.Context()) })
+	}
+	group.Wait()
+	won := 0
+	for _, err := range errs {
+		if err == nil {
+			won++
+		} else if !errors.Is(err, store.ErrChanged) {
+			t.Errorf("got %v, want ErrChanged", err)
 		}
-		group.Wait()
-		for _, err := range errs {
-			if err != nil && !errors.Is(err, store.ErrChanged) {
-				t.Errorf("got %v, want ErrChanged", err)
-			}
-		}
-		after := wantDeployed(t, p, "")
-		if errs[0] != nil && errs[1] != nil || after.Metadata.Release == before {
-			t.Errorf("got %v, and release %s after %s: want that one of them won", errs, after.Metadata.Release, before)
-		}
-		if both := errs[0] == nil && errs[1] == nil; both && after.Metadata.Previous == before {
-			t.Errorf("both won, and release %s knows nothing of the other one", after.Metadata.Release)
-		}
+	}
+	after := wantDeployed(t, p, "").Metadata
+	if won == 0 || after.Release == before {
+		t.Errorf("got %v, and release %s after %s: want that one of them won", errs, after.Release, before)
+	}
+	if won == 2 && after.Previous == before {
+		t.Errorf("both won, and release %s knows nothing of the other one", after.Release)
 	}
 }
 

@@ -13,14 +13,10 @@ import (
 	"mole/batch"
 	"mole/bundle"
 	"mole/dataset"
-	"mole/evidence"
-	"mole/model/qwen3vl"
 	"mole/route"
-	"mole/router"
 	"mole/shard"
 	"mole/spec"
 	"mole/stage"
-	"mole/view"
 )
 
 // preprocessed runs the chain up to preprocess and opens its result.
@@ -175,15 +171,16 @@ func samples(t *testing.T, set *shard.Set, name string) []shard.Sample {
 }
 
 // TestEvalServes compares what eval decided about each picture, from the shards
-// and stored features, with what a router says that reads the picture's file
-// (acceptance scenario 3).
+// and stored features, with what a router says that reads the picture's file.
+// Then it changes one character of the prompt: everybody refuses (acceptance
+// scenario 3).
 func TestEvalServes(t *testing.T) {
 	w := openWorkshop(t, t.TempDir(), draw(t))
 	c := w.chain(brief())
 	c.Until = "eval"
 	results, _ := mustRun(t, c)
-	known := results["eval"].(*stage.Evaluated).Known
-	r, err := route.Open(t.Context(), results["train"].(*stage.Trained).Tree.FS(t.Context(), w.Store), route.Options{})
+	trained, known := results["train"].(*stage.Trained), results["eval"].(*stage.Evaluated).Known
+	r, err := route.Open(t.Context(), trained.Tree.FS(t.Context(), w.Store), route.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,19 +198,14 @@ func TestEvalServes(t *testing.T) {
 	if len(known) != 6 {
 		t.Errorf("got %d decisions, want 6", len(known))
 	}
+	otherPrompt(t, w, results["generate"].(*stage.Generated).Name, trained.Bundle)
 }
 
-// TestOtherPrompt changes one character of the prompt; everybody refuses
-// (acceptance scenario 3).
-func TestOtherPrompt(t *testing.T) {
-	w := openWorkshop(t, t.TempDir(), draw(t))
-	c := w.chain(brief())
-	c.Until = "eval"
-	results, _ := mustRun(t, c)
-	set := results["generate"].(*stage.Generated).Name
+// otherPrompt changes one character of the prompt of a router.
+func otherPrompt(t *testing.T, w *workshop, set string, b *bundle.Bundle) {
+	t.Helper()
 	w.Experts[0].Description = "A calendaR" // the test's own table
 	other := w.look(t, false)
-	b := results["train"].(*stage.Trained).Bundle
 	b.Experts[0].Description = w.Experts[0].Description
 	for name, run := range map[string]func() error{
 		"train": func() error {
@@ -240,43 +232,6 @@ func TestOtherPrompt(t *testing.T) {
 	}
 }
 
-// TestMask asks about one picture with two instructions (acceptance scenario
-// 4): the router that sees the screen alone says the same.
-func TestMask(t *testing.T) {
-	w := openWorkshop(t, t.TempDir(), draw(t))
-	results, _ := mustRun(t, w.chain(brief()))
-	b := results["train"].(*stage.Trained).Bundle
-	file, err := os.ReadFile(filepath.Join(w.from, filepath.FromSlash(results["generate"].(*stage.Generated).Set.Test[0].Image)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, text := range []bool{false, true} {
-		answers := ask(t, w, w.look(t, text), b, file, []string{"open the menu", "close every window now"})
-		if same := slices.Equal(answers[0].Logits, answers[1].Logits); same == text {
-			t.Errorf("view with text %v: equal answers %v", text, same)
-		}
-	}
-}
-
-// ask gathers the evidence about one picture with several instructions.
-func ask(t *testing.T, w *workshop, v *view.View, b *bundle.Bundle, file []byte, instructions []string) []router.Evidence {
-	t.Helper()
-	net := network(t, w, v, b)
-	var pictures []*evidence.Picture
-	for _, instruction := range instructions {
-		im, patches, err := v.Look(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pictures = append(pictures, &evidence.Picture{Image: im, Patches: patches, Instruction: instruction})
-	}
-	out, err := net.Gather(t.Context(), pictures)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
 // TestControl trains on labels without meaning: the router stays near chance,
 // and one that may learn does not (acceptance scenario 6, in small).
 func TestControl(t *testing.T) {
@@ -295,24 +250,4 @@ func TestControl(t *testing.T) {
 	if accuracy[false] < 85 || accuracy[true] > 80 {
 		t.Errorf("got %.0f %% with labels and %.0f %% with shuffled ones, want 85 at least and 80 at most", accuracy[false], accuracy[true])
 	}
-}
-
-// network opens the network of a bundle.
-func network(t *testing.T, w *workshop, v *view.View, b *bundle.Bundle) *evidence.Network {
-	t.Helper()
-	m, err := qwen3vl.New(w.dev, w.base.Config, w.base.Weights)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(m.Close)
-	adapter, err := b.Adapter(m.Sites())
-	if err != nil {
-		t.Fatal(err)
-	}
-	net, err := evidence.New(m, adapter, evidence.Options{View: v, Features: b.Features})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(net.Close)
-	return net
 }
