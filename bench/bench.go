@@ -28,6 +28,9 @@ type Options struct {
 	Precision cpu.Precision // of products with frozen matrices
 	Rounds    int           // turns of a measurement and its yardstick, whose median counts; 5
 	Slice     time.Duration // least time of one turn; 100 ms
+	// CPUTime counts the time that the process computes in place of the time that
+	// passes, for what runs on one core of a busy machine. Steps ignore it.
+	CPUTime bool
 
 	Widths string // of the network: tiny, 2b, 4b, 8b; 2b
 	Tokens []int  // rows of a single operation; 1024, for attention also 4096

@@ -117,6 +117,21 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// TestCPUTime checks that turns end, and that what counts both cores is left out.
+func TestCPUTime(t *testing.T) {
+	o := small()
+	o.CPUTime = true
+	r, err := Run(t.Context(), []string{"lora"}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Figures {
+		if f.Threads != 1 {
+			t.Errorf("got %q on %d cores, want one", f.Name, f.Threads)
+		}
+	}
+}
+
 func TestMedian(t *testing.T) {
 	tests := []struct {
 		v    []float64

@@ -45,7 +45,10 @@ demand() {
     done
 }
 
-build() { go build -o "$scratch/mole" ./cmd/mole; }
+build() {
+    warn
+    go build -o "$scratch/mole" ./cmd/mole
+}
 
 # read_json EXPRESSION prints an expression of d, the JSON object on the last
 # line of standard input or all of it.
@@ -56,14 +59,21 @@ d = json.loads(text if text.startswith("{\n") else text.strip().splitlines()[-1]
 print('"$1"')'
 }
 
-# medians FILE prints the median of the numbers in a file.
+# median FILE prints the median of the numbers in a file.
 median() { "$python" -c 'import statistics, sys; print(f"{statistics.median(map(float, open(sys.argv[1]))):.4g}")' "$1"; }
 
 # largest FILE prints the largest number of a file of bytes in GB.
 largest() { "$python" -c 'import sys; print(f"{max(map(float, open(sys.argv[1])))/1e9:.3g}")' "$1"; }
 
-# conclude WHAT UNIT prints the medians of ours and theirs, and their ratio, and
-# adds them to CSV.
+# warn says so if more is running than there are cores: what waits for all its
+# threads at every turn, as the reference does, then suffers most.
+warn() {
+    [ -r /proc/loadavg ] || return 0
+    awk -v cores="$(nproc)" '$1 > cores + 1 { print "warning: load average " $1 " on " cores " cores: do not rely on the ratio" }' /proc/loadavg >&2
+}
+
+# conclude WHAT UNIT [OPTIONS] prints the medians of ours and theirs, and their ratio,
+# and adds them to CSV.
 conclude() {
     local ours theirs ratio
     ours=$(median "$scratch/ours")

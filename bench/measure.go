@@ -54,18 +54,28 @@ func ratios(a, b []float64) []float64 {
 }
 
 // rate returns the amount of work per second over at least the time of a turn.
-func (s *session) rate(w work) float64 { return rate(s.Slice, w) }
+func (s *session) rate(w work) float64 { return s.rateOver(s.Slice, w) }
 
-// rate returns the amount of work per second over at least some time.
-func rate(least time.Duration, w work) float64 {
+// rateOver returns the amount of work per second over at least some time.
+func (s *session) rateOver(least time.Duration, w work) float64 {
+	now := wallTime
+	if s.CPUTime {
+		now = cpuTime
+	}
 	amount := 0.0
-	for start := time.Now(); ; {
+	for start := now(); ; {
 		amount += w()
-		if t := time.Since(start); t >= least {
+		if t := now() - start; t >= least {
 			return amount / max(t, time.Nanosecond).Seconds()
 		}
 	}
 }
+
+// begin is when the program began.
+var begin = time.Now()
+
+// wallTime returns the time since the program began.
+func wallTime() time.Duration { return time.Since(begin) }
 
 // median returns the middle of v, the mean of the two for an even number, 0 of
 // nothing.

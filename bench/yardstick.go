@@ -58,7 +58,7 @@ func (s *session) peakRates(d *cpu.Device, a arithmetic, least time.Duration) pe
 	var p peakRates
 	tier := d.Tier()
 	onAll := func(loop func() float64) float64 {
-		return rate(least, func() float64 { return together(d.Workers(), func(int) float64 { return loop() }) })
+		return s.rateOver(least, func() float64 { return together(d.Workers(), func(int) float64 { return loop() }) })
 	}
 	narrow, ok := any(tier).(bf16Tier)
 	if ok && d.Precision() == cpu.BF16 && a.frozen > 0 && narrow.PeakLoopBF16() > 0 {

@@ -20,6 +20,7 @@ type benchCmd struct {
 	Precision string        `enum:"f32,bf16" default:"f32" placeholder:"NAME" help:"Matrix products with bfloat16 weights: in f32 or bf16."`
 	Rounds    int           `placeholder:"N" help:"Turns of a measurement and its yardstick, whose median counts. Default: 5."`
 	Time      time.Duration `placeholder:"TIME" help:"Least time of one turn. Default: 100ms."`
+	CPUTime   bool          `name:"cpu-time" help:"Count the time that the program computes in place of the time that passes: for one core of a busy machine. Steps ignore it."`
 	JSON      bool          `name:"json" help:"Print one JSON object."`
 	CSV       string        `name:"csv" placeholder:"FILE" help:"Append the figures to this file."`
 	Against   string        `placeholder:"FILE" help:"Print beside each figure what this file recorded of it."`
@@ -89,7 +90,7 @@ func (c *benchCmd) Run(ctx context.Context, out io.Writer) error {
 func (c *benchCmd) options() (bench.Options, error) {
 	precision, err := cpu.ParsePrecision(c.Precision)
 	o := bench.Options{
-		Threads: c.Threads, Tier: c.Tier, Precision: precision, Rounds: c.Rounds, Slice: c.Time,
+		Threads: c.Threads, Tier: c.Tier, Precision: precision, Rounds: c.Rounds, Slice: c.Time, CPUTime: c.CPUTime,
 		Widths: c.Widths, Tokens: c.Tokens, Rank: c.Rank, Tokenizer: c.Tokenizer,
 		Step: bench.Step{
 			Layers: c.Layers, VisionLayers: c.VisionLayers, Vocab: c.Vocab, Image: c.Image, Text: c.Text, Labels: c.Labels,
