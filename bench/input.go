@@ -34,11 +34,15 @@ func (s *session) preprocess(ctx context.Context) error {
 	if _, err := vision.Process(file, vision.Decoding{}, vision.DefaultOptions()); err != nil {
 		return err
 	}
-	process := s.images(func() error {
-		_, err := vision.Process(file, vision.Decoding{}, vision.DefaultOptions())
+	processors := make([]vision.Processor, s.all())
+	for i := range processors {
+		processors[i].Options = vision.DefaultOptions()
+	}
+	process := s.images(func(core int) error {
+		_, err := processors[core].Process(file)
 		return err
 	})
-	decode := s.images(func() error {
+	decode := s.images(func(int) error {
 		_, err := png.Decode(bytes.NewReader(file))
 		return err
 	})
@@ -51,10 +55,10 @@ func (s *session) preprocess(ctx context.Context) error {
 }
 
 // images returns work on one image on each core.
-func (s *session) images(do func() error) work {
+func (s *session) images(do func(core int) error) work {
 	return func() float64 {
-		return together(s.all(), func(int) float64 {
-			if do() != nil {
+		return together(s.all(), func(core int) float64 {
+			if do(core) != nil {
 				return 0
 			}
 			return 1

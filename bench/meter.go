@@ -46,7 +46,8 @@ func heavy(op int) bool { return op <= opAttentionGrad }
 // network and its training call is timed.
 type meter struct {
 	device.Accelerator
-	ops [opCount]operation
+	ops    [opCount]operation
+	paired float64 // of the arithmetic of opProduct, that of second pairs, in float32
 
 	// pause, if not nil, is called between operations, about every pauseEvery.
 	pause   func()
@@ -62,12 +63,12 @@ func newMeter(d device.Accelerator) *meter { return &meter{Accelerator: d} }
 
 // reset sets everything to zero.
 func (m *meter) reset() {
-	m.ops, m.paused, m.resumed = [opCount]operation{}, 0, time.Now()
+	m.ops, m.paired, m.paused, m.resumed = [opCount]operation{}, 0, 0, time.Now()
 }
 
 // arithmetic returns the operations of products and attention so far.
 func (m *meter) arithmetic() arithmetic {
-	a := arithmetic{frozen: m.ops[opProduct].flops}
+	a := arithmetic{frozen: m.ops[opProduct].flops - m.paired}
 	for _, o := range m.ops {
 		a.other += o.flops
 	}
@@ -120,7 +121,14 @@ func (m *meter) MatMul(dst, a, b tensor.Tensor, o device.MatMul) {
 	if o.TransA {
 		inner = a.Shape[0]
 	}
-	m.timed(op, 2*float64(dst.Len())*float64(inner), func() { m.Accelerator.MatMul(dst, a, b, o) })
+	second := 0
+	if !o.A2.IsZero() {
+		second = o.A2.Shape[1]
+	}
+	if op == opProduct {
+		m.paired += 2 * float64(dst.Len()) * float64(second)
+	}
+	m.timed(op, 2*float64(dst.Len())*float64(inner+second), func() { m.Accelerator.MatMul(dst, a, b, o) })
 }
 
 // Add implements [device.Forward].

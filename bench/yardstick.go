@@ -60,9 +60,8 @@ func (s *session) peakRates(d *cpu.Device, a arithmetic, least time.Duration) pe
 	onAll := func(loop func() float64) float64 {
 		return s.rateOver(least, func() float64 { return together(d.Workers(), func(int) float64 { return loop() }) })
 	}
-	narrow, ok := any(tier).(bf16Tier)
-	if ok && d.Precision() == cpu.BF16 && a.frozen > 0 && narrow.PeakLoopBF16() > 0 {
-		p.bf16 = onAll(narrow.PeakLoopBF16)
+	if d.Precision() == cpu.BF16 && a.frozen > 0 && tier.PeakLoopBF16() > 0 {
+		p.bf16 = onAll(tier.PeakLoopBF16)
 	}
 	if tier != kernel.Generic && (a.other > 0 || p.bf16 == 0) {
 		p.f32 = onAll(tier.PeakLoop)
@@ -78,10 +77,6 @@ func (s *session) peak(d *cpu.Device, a arithmetic, amount float64) yardstick {
 	}
 	return func() float64 { return amount / s.peakRates(d, a, s.Slice).seconds(a) }
 }
-
-// bf16Tier is a tier that may multiply in bfloat16. One that cannot has a loop
-// of no operations.
-type bf16Tier interface{ PeakLoopBF16() (flops float64) }
 
 // readWords is how much the loop that reads memory reads on each core, in words of 8
 // bytes: more than any cache holds.
