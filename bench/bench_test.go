@@ -236,3 +236,20 @@ func TestDamagedRecord(t *testing.T) {
 		}
 	}
 }
+
+// TestPeakSeconds has arithmetic of one precision, and of both.
+func TestPeakSeconds(t *testing.T) {
+	for _, tt := range []struct {
+		p    peakRates
+		a    arithmetic
+		want float64
+	}{
+		{peakRates{f32: 2}, arithmetic{frozen: 4, other: 2}, 3},
+		{peakRates{f32: 2, bf16: 4}, arithmetic{frozen: 4, other: 2}, 2},
+		{peakRates{bf16: 4}, arithmetic{frozen: 4}, 1},
+	} {
+		if got := tt.p.seconds(tt.a); got != tt.want {
+			t.Errorf("%+v of %+v: got %v seconds, want %v", tt.p, tt.a, got, tt.want)
+		}
+	}
+}

@@ -47,8 +47,11 @@ type peakRates struct{ f32, bf16 float64 }
 // seconds returns how long arithmetic takes at the peak. Where the device does
 // not multiply in bfloat16, it rounds, and multiplies in float32.
 func (p peakRates) seconds(a arithmetic) float64 {
-	if p.bf16 == 0 {
+	switch {
+	case p.bf16 == 0:
 		return a.sum() / p.f32
+	case a.other == 0: // p.f32 was not measured then
+		return a.frozen / p.bf16
 	}
 	return a.frozen/p.bf16 + a.other/p.f32
 }
