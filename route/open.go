@@ -115,7 +115,7 @@ func (r *Router) start(o Options) error {
 	n := max(1, o.Networks)
 	r.idle = make(chan *engine, n)
 	for range n {
-		e, err := r.engine(o.Device, cores(n))
+		e, err := r.engine(o, cores(n))
 		if err != nil {
 			return err
 		}
@@ -126,9 +126,12 @@ func (r *Router) start(o Options) error {
 }
 
 // engine opens one network.
-func (r *Router) engine(open func() (device.Accelerator, error), cores int) (_ *engine, err error) {
+func (r *Router) engine(o Options, cores int) (_ *engine, err error) {
+	open := o.Device
 	if open == nil {
-		open = func() (device.Accelerator, error) { return cpu.Open(cpu.Options{Workers: cores}) }
+		open = func() (device.Accelerator, error) {
+			return cpu.Open(cpu.Options{Workers: cores, Precision: o.Precision})
+		}
 	}
 	e := &engine{}
 	if e.device, err = open(); err != nil {

@@ -18,6 +18,7 @@ import (
 	"mole/base"
 	"mole/bundle"
 	"mole/device"
+	"mole/device/cpu"
 	"mole/evidence"
 	"mole/expert"
 	"mole/model/qwen3vl"
@@ -41,6 +42,8 @@ type Options struct {
 	// Networks is how many pictures are routed at the same time, 0 for one. The
 	// base model's weights are shared, the cores divided.
 	Networks int
+	// Precision is that of products with weights in bfloat16, on such a share.
+	Precision cpu.Precision
 	// Device opens the device of one network, nil for its share of the cores.
 	Device func() (device.Accelerator, error)
 }

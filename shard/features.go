@@ -21,6 +21,8 @@ import (
 type FeatureKey struct {
 	Base  string `json:"base_model"` // digest of the weights of the network
 	Image Policy `json:"image_policy"`
+	// Precision is that of the products that made them, "" for float32.
+	Precision string `json:"precision,omitempty"`
 }
 
 // Features keeps, in a folder of its own, what a frozen vision tower makes of

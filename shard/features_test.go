@@ -32,7 +32,7 @@ func fake(number, cells, k int) (string, *vision.Features) {
 
 func mustFeatures(t *testing.T, dir string, base string) *Features {
 	t.Helper()
-	f, err := OpenFeatures(dir, FeatureKey{base, PolicyOf(vision.DefaultOptions())})
+	f, err := OpenFeatures(dir, FeatureKey{Base: base, Image: PolicyOf(vision.DefaultOptions())})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestFeatureDamage(t *testing.T) {
 	}
 	checkErr(t, err, "remove the file, and they will be made again")
 
-	key := FeatureKey{"one", PolicyOf(vision.DefaultOptions())}
+	key := FeatureKey{Base: "one", Image: PolicyOf(vision.DefaultOptions())}
 	replace(whole[:100])
 	_, err = OpenFeatures(dir, key)
 	checkErr(t, err, "remove the file")

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"mole/dataset"
+	"mole/device/cpu"
 	"mole/eval"
 	"mole/route"
 	"mole/store"
@@ -25,6 +26,8 @@ type Compare struct {
 	Split   string // "test"
 	A, B    string // DeployedRouter, a run of Dataset, or DATASET/RUN
 	Base    string // base network, "" for the one that each router names
+	// Precision is that of products with weights in bfloat16.
+	Precision cpu.Precision
 }
 
 // Run compares the routers.
@@ -33,11 +36,11 @@ func (c *Compare) Run(ctx context.Context) (*eval.Comparison, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.contestant(ctx, c.A, c.Base, q)
+	a, err := c.contestant(ctx, c.A, route.Options{Base: c.Base, Precision: c.Precision}, q)
 	if err != nil {
 		return nil, err
 	}
-	b, err := c.contestant(ctx, c.B, c.Base, q)
+	b, err := c.contestant(ctx, c.B, route.Options{Base: c.Base, Precision: c.Precision}, q)
 	if err != nil {
 		return nil, err
 	}
@@ -111,12 +114,12 @@ type contestant struct {
 }
 
 // contestant opens a router and lets it answer. Name is as in Compare.
-func (p *Place) contestant(ctx context.Context, name, base string, q *questions) (c contestant, err error) {
+func (p *Place) contestant(ctx context.Context, name string, o route.Options, q *questions) (c contestant, err error) {
 	tree, err := p.routerTree(ctx, q.dataset, name)
 	if err != nil {
 		return c, err
 	}
-	r, err := route.Open(ctx, tree.FS(ctx, p.Store), route.Options{Base: base})
+	r, err := route.Open(ctx, tree.FS(ctx, p.Store), o)
 	if err != nil {
 		return c, fmt.Errorf("router %s: %w", name, err)
 	}

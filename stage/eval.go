@@ -18,6 +18,7 @@ import (
 	"mole/eval"
 	"mole/evidence"
 	"mole/model/qwen3vl"
+	"mole/route"
 	"mole/router"
 	"mole/shard"
 	"mole/spec"
@@ -248,7 +249,7 @@ func (j *judgement) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	other, err := j.contestant(ctx, j.Against, "", q)
+	other, err := j.contestant(ctx, j.Against, route.Options{Precision: precisionOf(j.Device)}, q)
 	if err != nil {
 		return err
 	}

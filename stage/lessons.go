@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 
 	"mole/batch"
+	"mole/device"
+	"mole/device/cpu"
 	"mole/model/qwen3vl"
 	"mole/shard"
 	"mole/vision"
@@ -26,10 +28,21 @@ type lessons struct {
 // vision tower as it is.
 func frozen(preset string) bool { return preset == "" || preset == "text" }
 
+// precisionOf returns the precision of a device's products.
+func precisionOf(d device.Accelerator) cpu.Precision {
+	if c, ok := d.(interface{ Precision() cpu.Precision }); ok {
+		return c.Precision()
+	}
+	return cpu.F32
+}
+
 // openFeatures makes sure that the features of the frozen tower are there for
 // every picture of the set.
 func (l *lessons) openFeatures(ctx context.Context) (err error) {
 	key := shard.FeatureKey{Base: l.Base.Digest, Image: l.set.Meta.ImagePolicy}
+	if p := precisionOf(l.Device); p != cpu.F32 {
+		key.Precision = p.String()
+	}
 	if l.features, err = shard.OpenFeatures(filepath.Join(l.State, "features"), key); err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ type chainFlags struct {
 	MaxTokens int    `placeholder:"N" help:"Image tokens that a router sees, at most. Default: 64 with the network inside the program, else 256."`
 	RouteOn   string `enum:",image,image+text" default:"" placeholder:"WHAT" help:"What the router sees: image, or image+text for the instruction too. Default: adapters.yaml's, image."`
 	Workers   int    `placeholder:"N" help:"Cores to use. Default: profiles.yaml's, or all."`
+	Precision string `enum:"auto,f32,bf16" default:"auto" placeholder:"NAME" help:"Matrix products with bfloat16 weights: f32 as the reference, bf16, or auto for bf16 where the processor multiplies in it. Default: auto."`
 	Verbose   bool   `short:"v" help:"Log more."`
 }
 
@@ -158,11 +159,21 @@ func (c *chain) accelerator(job string) (*cpu.Device, error) {
 	if d := c.devices[cores]; d != nil {
 		return d, nil
 	}
-	d, err := cpu.Open(cpu.Options{Workers: cores})
+	d, err := cpu.Open(cpu.Options{Workers: cores, Precision: precisionOf(c.flags.Precision)})
 	if err == nil {
 		c.devices[cores] = d
 	}
 	return d, err
+}
+
+// precisionOf returns the precision of a flag, whose names kong has checked.
+// Commands without the flag have the default.
+func precisionOf(name string) cpu.Precision {
+	p, err := cpu.ParsePrecision(name)
+	if err != nil {
+		return cpu.Auto
+	}
+	return p
 }
 
 // say prints a line for people and programs.

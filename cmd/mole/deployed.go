@@ -27,6 +27,7 @@ type routerFlags struct {
 	Bundle    string `placeholder:"DIR" help:"Use the router in this folder instead of the deployed one."`
 	BaseModel string `placeholder:"DIR" help:"Base network. Default: the one that the router names."`
 	Rung      string `enum:",lora,linear,prototype" default:"" placeholder:"NAME" help:"How to decide: lora, linear or prototype. Default: as the router was trained for."`
+	Precision string `enum:"auto,f32,bf16" default:"auto" placeholder:"NAME" help:"Matrix products with bfloat16 weights: f32 as the reference, bf16, or auto for bf16 where the processor multiplies in it. Default: auto."`
 	Force     bool   `help:"Use a router whose specification differs from this program's in anything but labels."`
 	Verbose   bool   `short:"v" help:"Log more."`
 }
@@ -72,7 +73,7 @@ func (f routerFlags) load(ctx context.Context, ch *chain, version string, fsys f
 		return nil, err
 	}
 	r, err := route.Open(ctx, fsys, route.Options{
-		Base: f.BaseModel, Rung: router.Rung(f.Rung), Experts: configured(ch.config), Force: f.Force, Networks: networks,
+		Base: f.BaseModel, Rung: router.Rung(f.Rung), Experts: configured(ch.config), Force: f.Force, Networks: networks, Precision: precisionOf(f.Precision),
 	})
 	if err != nil {
 		return nil, err

@@ -283,7 +283,7 @@ func TestNotPromoted(t *testing.T) {
 	in("train --rung linear --run-name good" + set)
 	in("eval --run-name good" + set)
 	in("deploy --run-name good")
-	const pipeline = "pipeline --samples-per-adapter 6 --test-per-adapter 2 --name routing_test --max-tokens 16 --fast --run-name worse --deploy-if better"
+	const pipeline = "pipeline --samples-per-adapter 6 --test-per-adapter 2 --name routing_test --max-tokens 16 --fast --rung lora --run-name worse --deploy-if better"
 	wantLines(t, "pipeline", in(pipeline), "NOT DEPLOYED: ")
 	wantLines(t, "deployed", in("deploy --run-name good"), "deployed already: ", ", run good of routing_test")
 }

@@ -185,7 +185,9 @@ func (c *evalCmd) compare(ctx context.Context, ch *chain) error {
 	if !c.Compare || len(c.Routers) != 2 {
 		return fmt.Errorf("--compare %s: want two routers, each deployed, a run of the set, or DATASET/RUN", strings.Join(c.Routers, " "))
 	}
-	compare := &stage.Compare{Place: ch.Place, Dataset: c.DatasetName, Split: c.Split, A: c.Routers[0], B: c.Routers[1], Base: ch.flags.BaseModel}
+	compare := &stage.Compare{
+		Place: ch.Place, Dataset: c.DatasetName, Split: c.Split, A: c.Routers[0], B: c.Routers[1], Base: ch.flags.BaseModel, Precision: precisionOf(c.Precision),
+	}
 	done, err := within(ctx, ch.job("eval"), compare.Run)
 	if err != nil {
 		return err

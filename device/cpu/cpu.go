@@ -38,31 +38,34 @@ type Options struct {
 // Precision says how matrix products treat frozen matrices in BF16.
 type Precision uint8
 
-// The precisions. Sums are F32 in both.
+// The precisions. Sums are F32 in all.
 const (
 	F32  Precision = iota // BF16 values are widened
 	BF16                  // the other operand is rounded to BF16
+	Auto                  // BF16 where the kernels multiply in it, else F32
 )
 
-// String returns "f32" or "bf16".
+// String returns "f32", "bf16" or "auto".
 func (p Precision) String() string {
 	switch p {
 	case F32:
 		return "f32"
 	case BF16:
 		return "bf16"
+	case Auto:
+		return "auto"
 	}
 	return fmt.Sprintf("Precision(%d)", uint8(p))
 }
 
 // ParsePrecision is the inverse of String.
 func ParsePrecision(s string) (Precision, error) {
-	for _, p := range []Precision{F32, BF16} {
+	for _, p := range []Precision{F32, BF16, Auto} {
 		if s == p.String() {
 			return p, nil
 		}
 	}
-	return 0, fmt.Errorf("precision %q: want f32 or bf16", s)
+	return 0, fmt.Errorf("precision %q: want f32, bf16 or auto", s)
 }
 
 // Device is a set of cores and their memory. Alloc, Import and Free may be
@@ -90,12 +93,18 @@ func Open(o Options) (*Device, error) {
 	if o.Workers < 0 {
 		return nil, fmt.Errorf("cpu device: %d workers, want 1 or more, or 0 for all cores", o.Workers)
 	}
-	if o.Precision > BF16 {
+	if o.Precision > Auto {
 		return nil, fmt.Errorf("cpu device: unknown precision %v", o.Precision)
 	}
 	tier, why, err := chooseTier(o.Tier)
 	if err != nil {
 		return nil, fmt.Errorf("cpu device: %w", err)
+	}
+	if o.Precision == Auto {
+		o.Precision = F32
+		if tier == kernel.AVX512BF16 {
+			o.Precision = BF16
+		}
 	}
 	n := o.Workers
 	if n == 0 {
@@ -104,8 +113,14 @@ func Open(o Options) (*Device, error) {
 	return &Device{tier: tier, why: why, precision: o.Precision, pool: newPool(n)}, nil
 }
 
-// Name returns "cpu" and the tier.
-func (d *Device) Name() string { return "cpu " + d.tier.String() }
+// Name returns "cpu", the tier, and the precision of products with BF16 matrices
+// unless it is F32.
+func (d *Device) Name() string {
+	if d.precision == F32 {
+		return "cpu " + d.tier.String()
+	}
+	return "cpu " + d.tier.String() + ", " + d.precision.String()
+}
 
 // Tier returns the kernels in use.
 func (d *Device) Tier() kernel.Tier { return d.tier }
@@ -116,7 +131,7 @@ func (d *Device) Why() string { return d.why }
 // Workers returns the number of cores in use.
 func (d *Device) Workers() int { return len(d.pool.workers) }
 
-// Precision returns the precision of products with BF16 matrices.
+// Precision returns the precision of products with BF16 matrices, F32 or BF16.
 func (d *Device) Precision() Precision { return d.precision }
 
 // Sync implements [device.Device]. No work is ever queued; the only failure is

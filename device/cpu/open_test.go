@@ -52,6 +52,34 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// TestAutoPrecision opens devices that choose the precision.
+func TestAutoPrecision(t *testing.T) {
+	for _, tier := range kernel.KnownTiers() {
+		if tier.Supported() != nil {
+			continue
+		}
+		d, err := cpu.Open(cpu.Options{Tier: tier.String(), Precision: cpu.Auto, Workers: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, name := cpu.F32, "cpu "+tier.String()
+		if tier == kernel.AVX512BF16 {
+			want, name = cpu.BF16, name+", bf16"
+		}
+		if d.Precision() != want || d.Name() != name {
+			t.Errorf("got %v, %q, want %v, %q", d.Precision(), d.Name(), want, name)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, p := range []cpu.Precision{cpu.F32, cpu.BF16, cpu.Auto} {
+		if got, err := cpu.ParsePrecision(p.String()); got != p || err != nil {
+			t.Errorf("%v: got %v, %v", p, got, err)
+		}
+	}
+}
+
 // TestOpenUnsupported asks for every tier that the processor lacks.
 func TestOpenUnsupported(t *testing.T) {
 	for _, tier := range kernel.KnownTiers() {
