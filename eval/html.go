@@ -108,7 +108,7 @@ func (v *view) tables() {
 	for i := range v.Ways {
 		w := &v.Ways[i]
 		v.WayRows = append(v.WayRows, row{Name: w.Name, Correct: w.Correct, Total: w.Total, Accuracy: w.Accuracy,
-			Way: w, Chosen: i == 0})
+			Way: w, Chosen: w.Name == string(v.Rung)})
 		low = min(low, w.Accuracy.Low)
 	}
 	from := max(0, math.Floor(low*10)/10)
