@@ -53,15 +53,25 @@ func (t tile) body(a *asm) {
 		a.op("VMOVUPS", di.at(v*t.bank.bytes), t.bank.reg(t.b(v)))
 	}
 	for i := range t.rows {
-		a.op("VBROADCASTSS", t.element(i), t.bank.reg(t.a(i)))
-		for v := range t.vecs {
-			t.multiply(a, t.b(v), t.a(i), t.sum(i, v))
-		}
+		t.row(a, i)
 	}
 	a.op("ADDQ", r8, si)
 	a.op("ADDQ", r9, di)
 	a.next(cx, "steps")
 	t.finish(a)
+}
+
+// row writes the products of row i of A with a row of B. An element that is used
+// once needs no register of its own where an instruction can spread it.
+func (t tile) row(a *asm, i int) {
+	if t.bank == zmm && t.vecs == 1 {
+		a.op("VFMADD231PS.BCST", t.element(i), t.bank.reg(t.b(0)), t.bank.reg(t.sum(i, 0)))
+		return
+	}
+	a.op("VBROADCASTSS", t.element(i), t.bank.reg(t.a(i)))
+	for v := range t.vecs {
+		t.multiply(a, t.b(v), t.a(i), t.sum(i, v))
+	}
 }
 
 // multiples writes the odd multiples of the row stride that the rows need.
