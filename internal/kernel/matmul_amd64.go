@@ -16,6 +16,7 @@ var gemmTiers = [...]gemmTier{
 		wide:      gemm16ColumnsAVX2,
 		packTiles: 12,
 		stripCols: 1024,
+		place:     tile16ColumnsAVX2,
 	},
 	AVX512: {
 		each:      1,
@@ -24,6 +25,9 @@ var gemmTiers = [...]gemmTier{
 		narrow:    gemm16ColumnsAVX512,
 		packTiles: 1,
 		stripCols: 1024,
+
+		place:       tile32ColumnsAVX512,
+		placeNarrow: tile16ColumnsAVX512,
 	},
 	AVX512BF16: { // only for operands that can be paired
 		each:      2,

@@ -2,7 +2,9 @@ package kernel
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"testing"
 	"time"
 )
@@ -23,6 +25,26 @@ func BenchmarkMatMul(b *testing.B) {
 				c := matMulCase{m: e[0], n: e[1], k: e[2], transB: way == "forward", b16: true, alpha: 1, round: tier == AVX512BF16}
 				name := fmt.Sprintf("%dx%dx%d/%s/%v", e[0], e[1], e[2], way, tier)
 				b.Run(name, func(b *testing.B) { benchmarkMatMul(b, tier, c) })
+			}
+		}
+	}
+}
+
+// BenchmarkAdapter runs the products of an adapter of rank 16, which are narrow
+// in one direction, beside layers of 768 and of 2048 wide networks.
+func BenchmarkAdapter(b *testing.B) {
+	for _, e := range []struct{ tokens, width int }{{432, 192}, {432, 768}, {1024, 2048}} {
+		cases := map[string]matMulCase{
+			"x·Aᵀ":  {m: e.tokens, n: 16, k: e.width, transB: true},
+			"g·B":   {m: e.tokens, n: 16, k: e.width},
+			"gᵀ·u":  {m: e.width, n: 16, k: e.tokens, transA: true},
+			"duᵀ·x": {m: 16, n: e.width, k: e.tokens, transA: true},
+		}
+		for _, name := range slices.Sorted(maps.Keys(cases)) {
+			for _, tier := range Tiers() {
+				c := cases[name]
+				c.alpha = 1
+				b.Run(fmt.Sprintf("%s/%dx%d/%v", name, e.tokens, e.width, tier), func(b *testing.B) { benchmarkMatMul(b, tier, c) })
 			}
 		}
 	}

@@ -44,6 +44,8 @@ type gemmTier struct {
 	narrow    []gemmMicro // for panels of at most half the width, or nil
 	packTiles int         // tiles of A that are packed together
 	stripCols int         // columns of a strip, a multiple of width
+
+	place, placeNarrow []tileMicro // like wide and narrow, for an A that is not packed, or nil
 }
 
 // A gemm is a product at work on one strip and one run of k.
@@ -58,7 +60,8 @@ type gemm struct {
 	taller    int // of its tiles, the first, have a row more
 	k, depth  int // the run: where it begins, and its length in packed elements
 
-	second *gemm // the product of the second pair, on the same strip; nil for none
+	left   matrix // A from the first of the tiles that are ready on, where it is not packed
+	second *gemm  // the product of the second pair, on the same strip; nil for none
 }
 
 // A gemmPanel is a panel of B.
@@ -66,6 +69,7 @@ type gemmPanel struct {
 	col, cols int         // columns of C that it gives
 	width     int         // columns of its tiles, cols or more
 	micro     []gemmMicro // of that width
+	place     []tileMicro // of that width, or nil
 	b         []float32   // packed
 }
 
@@ -100,8 +104,8 @@ func (g *gemm) strip() {
 	for g.k = 0; g.k < g.K; g.k += gemmDepth * g.each {
 		g.depth = min(gemmDepth, mmPieces(g.K-g.k, g.each))
 		g.packB()
-		for t := 0; t < tiles; t += g.packTiles {
-			g.multiply(t, min(t+g.packTiles, tiles))
+		for t := 0; t < tiles; t += g.together() {
+			g.multiply(t, min(t+g.together(), tiles))
 		}
 	}
 }
@@ -109,7 +113,7 @@ func (g *gemm) strip() {
 // reserve makes the scratch large enough for the strip.
 func (g *gemm) reserve() {
 	high, depth, padded := len(g.wide), min(gemmDepth, mmPieces(g.K, g.each)), g.panels*g.width
-	g.s.a = mmGrow(g.s.a, g.packTiles*high*depth+gemmSlack)
+	g.s.a = mmGrow(g.s.a, g.together()*high*(depth+placePad)+gemmSlack)
 	g.s.b = mmGrow(g.s.b, depth*padded)
 	g.s.sums = mmGrow(g.s.sums, g.rows*padded)
 	g.s.edge = mmGrow(g.s.edge, (high+1)*g.width)
@@ -118,9 +122,9 @@ func (g *gemm) reserve() {
 // panel returns panel p of the strip.
 func (g *gemm) panel(p int) gemmPanel {
 	at := p * g.width
-	q := gemmPanel{col: g.col + at, cols: min(g.width, g.cols-at), width: g.width, micro: g.wide}
+	q := gemmPanel{col: g.col + at, cols: min(g.width, g.cols-at), width: g.width, micro: g.wide, place: g.place}
 	if g.narrow != nil && q.cols <= g.width/2 {
-		q.width, q.micro = g.width/2, g.narrow
+		q.width, q.micro, q.place = g.width/2, g.narrow, g.placeNarrow
 	}
 	q.b = g.s.b[at*g.depth:][:q.width*g.depth]
 	return q
@@ -129,11 +133,11 @@ func (g *gemm) panel(p int) gemmPanel {
 // top returns the first row of tile t, counted from that of the strip.
 func (g *gemm) top(t int) int { return t*g.height + min(t, g.taller) }
 
-// multiply packs tiles first to last-1 of A and multiplies them with all
+// multiply makes tiles first to last-1 of A ready and multiplies them with all
 // panels.
 func (g *gemm) multiply(first, last int) {
 	start := g.top(first)
-	g.packTilesOf(first, last)
+	g.takeA(first, last)
 	if g.second != nil && g.last() {
 		g.second.packTilesOf(first, last)
 	}
@@ -141,7 +145,7 @@ func (g *gemm) multiply(first, last int) {
 		q := g.panel(p)
 		for t := first; t < last; t++ {
 			top := g.top(t)
-			sums := g.tile(&q, g.s.a[(top-start)*g.depth:], top, g.top(t+1)-top)
+			sums := g.tile(&q, start, top, g.top(t+1)-top)
 			if g.last() {
 				g.complete(&q, sums, start, top)
 			}
@@ -160,15 +164,20 @@ func (g *gemm) packTilesOf(first, last int) {
 // last reports whether no run follows this one.
 func (g *gemm) last() bool { return g.k+g.depth*g.each >= g.K }
 
-// tile adds the run to one tile of sums and returns it. The tiles of a strip
-// follow each other, so that none shares a cache set with its neighbours.
-func (g *gemm) tile(q *gemmPanel, a []float32, top, height int) (sums []float32) {
+// tile adds the run to one tile of sums and returns it. start is the top of the
+// first tile that is ready. The tiles of a strip follow each other, so that none
+// shares a cache set with its neighbours.
+func (g *gemm) tile(q *gemmPanel, start, top, height int) (sums []float32) {
 	at := top*g.panels*g.width + (q.col-g.col)*height
 	if g.K <= gemmDepth*g.each {
 		at = 0 // only one run: one tile serves for all
 	}
 	sums = g.s.sums[at:][:height*q.width]
-	q.micro[height-1](uintptr(g.depth), &a[0], &q.b[0], &sums[0], g.k > 0)
+	if g.inPlace() {
+		g.placeTile(q, sums, top-start)
+		return sums
+	}
+	q.micro[height-1](uintptr(g.depth), &g.s.a[(top-start)*g.depth], &q.b[0], &sums[0], g.k > 0)
 	return sums
 }
 

@@ -16,6 +16,7 @@ func TestMatMulStaysInside(t *testing.T) {
 	for range 60 {
 		cases = append(cases, randomCase(r, 1+r.IntN(40), 1+r.IntN(80), 1+r.IntN(80)))
 	}
+	cases = append(cases, narrowCases(r)...)
 	eachTier(t, func(t *testing.T, tier Tier) { checkInside(t, cases, tier.MatMul) })
 }
 

@@ -40,7 +40,7 @@ func (g *gemm) beginSecond() {
 	}
 	p.row, p.rows, p.col, p.cols = g.row, g.rows, g.col, g.cols
 	p.panels, p.height, p.taller, p.depth = g.panels, g.height, g.taller, p.K
-	p.s.a = mmGrow(p.s.a, g.packTiles*len(g.wide)*p.depth+gemmSlack)
+	p.s.a = mmGrow(p.s.a, g.together()*len(g.wide)*p.depth+gemmSlack)
 	p.s.b = mmGrow(p.s.b, p.depth*p.panels*p.width)
 	p.packB()
 }

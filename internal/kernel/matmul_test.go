@@ -117,6 +117,7 @@ func TestMatMul(t *testing.T) {
 	}
 	// Larger ones: several runs of k, and more than one strip either way.
 	cases = append(cases, randomCase(r, 513, 513, 257), randomCase(r, 129, 513, 513), randomCase(r, 1500, 33, 17), randomCase(r, 5, 1100, 1030))
+	cases = append(cases, narrowCases(r)...)
 	eachTier(t, func(t *testing.T, tier Tier) {
 		var s Scratch
 		for _, c := range cases {
@@ -126,6 +127,19 @@ func TestMatMul(t *testing.T) {
 			checkMatMul(t, c, m, got)
 		}
 	})
+}
+
+// narrowCases returns products as narrow as a panel, of several runs of k, with
+// rows of A at odd distances and at such that crowd sets of the caches.
+func narrowCases(r *rand.Rand) (cases []matMulCase) {
+	for _, e := range [][3]int{{37, 16, 1024}, {512, 16, 40}, {1024, 9, 515}, {130, 16, 600}, {75, 31, 1030}} {
+		for _, trans := range []bool{false, true} {
+			c := randomCase(r, e[0], e[1], e[2])
+			c.transA, c.k2, c.round, c.pad = trans, 0, false, 0
+			cases = append(cases, c)
+		}
+	}
+	return cases
 }
 
 // checkMatMul compares a sample of C, or all of it, with sums in float64. The
@@ -179,7 +193,7 @@ func checkGaps(t *testing.T, c matMulCase, before, after *MatMul) {
 // is cut, wherever it lies and whatever the scratch holds.
 func TestMatMulSplit(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	shapes := [][3]int{{64, 96, 300}, {63, 65, 129}, {33, 129, 64}, {129, 31, 513}, {7, 257, 16}, {1, 64, 1030}, {40, 1050, 24}}
+	shapes := [][3]int{{64, 96, 300}, {63, 65, 129}, {33, 129, 64}, {129, 31, 513}, {7, 257, 16}, {1, 64, 1030}, {40, 1050, 24}, {20, 40, 512}, {512, 40, 20}}
 	eachTier(t, func(t *testing.T, tier Tier) {
 		for _, e := range shapes {
 			for range 4 {
