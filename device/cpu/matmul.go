@@ -9,12 +9,14 @@ import (
 // A product is cut by rows of the result, so that a core works on the tokens it
 // worked on before, if each worker gets minRows of them: a worker lays out all
 // of b for itself, which below that many rows costs more than it brings.
-// Otherwise it is cut by columns, in multiples of minColumns. A few rows may be
+// Otherwise it is cut by columns, in multiples of minColumns; where that is
+// one piece only, b is small beside a, and minNarrowRows are enough. A few rows may be
 // multiplied by a kernel of their own, which reads b as it lies; whether there are
 // so few is asked of the whole product, not of a worker's part.
 const (
-	minRows    = 128
-	minColumns = 64
+	minRows       = 128
+	minNarrowRows = 16
+	minColumns    = 64
 )
 
 // matMulTask has rows or columns of the result as units.
@@ -128,7 +130,11 @@ func second(m, n int, o device.MatMul) (left, right operand, rank int) {
 // runMatMul cuts t for the workers.
 func (d *Device) runMatMul(t *matMulTask) {
 	m, n, count := t.product.M, t.product.N, d.Workers()
-	if m >= minRows*count {
+	least := minRows
+	if n <= minColumns {
+		least = minNarrowRows
+	}
+	if m >= least*count {
 		d.pool.run(t, m, (m+count-1)/count)
 		return
 	}
