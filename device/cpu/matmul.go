@@ -9,8 +9,8 @@ import (
 // A product is cut by rows of the result, so that a core works on the tokens it
 // worked on before, if each worker gets minRows of them: a worker lays out all
 // of b for itself, which below that many rows costs more than it brings.
-// Otherwise it is cut by columns, in multiples of minColumns; where that is
-// one piece only, b is small beside a, and minNarrowRows are enough. A few rows may be
+// Otherwise it is cut by columns, in multiples of minColumns; where that is one
+// piece only, b is small beside a, and minNarrowRows are enough. A few rows may be
 // multiplied by a kernel of their own, which reads b as it lies; whether there are
 // so few is asked of the whole product, not of a worker's part.
 const (

@@ -72,8 +72,10 @@ func (m *MatMul) pairs(t Tier) bool {
 // it has no influence on any result. It is not safe for concurrent use.
 type Scratch struct {
 	a, b, sums, edge []float32 // of the vector tiers
+	across           []float32 // of the vector tiers: a result that lies across, and transposed
 	a64, b64         []float64 // of the generic tier
 	second           *secondPair
+	flipped          *MatMul
 }
 
 // bestTier is the result of Best, which does not change.

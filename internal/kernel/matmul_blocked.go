@@ -75,6 +75,15 @@ type gemmPanel struct {
 
 // product computes m.
 func (t *gemmTier) product(m *MatMul, s *Scratch) {
+	if t.flips(m) {
+		t.flipped(m, s)
+		return
+	}
+	t.multiply(m, s)
+}
+
+// multiply computes m as it is.
+func (t *gemmTier) multiply(m *MatMul, s *Scratch) {
 	g := gemm{MatMul: m, gemmTier: t, s: s, second: t.pairOf(m, s)}
 	cols := t.stripCols
 	if m.TransB && m.M <= len(t.wide) {
@@ -105,7 +114,7 @@ func (g *gemm) strip() {
 		g.depth = min(gemmDepth, mmPieces(g.K-g.k, g.each))
 		g.packB()
 		for t := 0; t < tiles; t += g.together() {
-			g.multiply(t, min(t+g.together(), tiles))
+			g.tiles(t, min(t+g.together(), tiles))
 		}
 	}
 }
@@ -133,9 +142,9 @@ func (g *gemm) panel(p int) gemmPanel {
 // top returns the first row of tile t, counted from that of the strip.
 func (g *gemm) top(t int) int { return t*g.height + min(t, g.taller) }
 
-// multiply makes tiles first to last-1 of A ready and multiplies them with all
+// tiles makes tiles first to last-1 of A ready and multiplies them with all
 // panels.
-func (g *gemm) multiply(first, last int) {
+func (g *gemm) tiles(first, last int) {
 	start := g.top(first)
 	g.takeA(first, last)
 	if g.second != nil && g.last() {

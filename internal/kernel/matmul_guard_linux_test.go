@@ -34,7 +34,7 @@ func checkInside(t *testing.T, cases []matMulCase, product func(*MatMul, *Scratc
 		var s Scratch
 		product(want, &s)
 		atEnd := n%2 == 0
-		for _, p := range []*[]float32{&s.a, &s.b, &s.sums, &s.edge, &m.A, &m.B32, &m.C, &m.Bias, &m.A2, &m.B2} {
+		for _, p := range []*[]float32{&s.a, &s.b, &s.sums, &s.edge, &s.across, &m.A, &m.B32, &m.C, &m.Bias, &m.A2, &m.B2} {
 			*p = guarded(t, *p, atEnd)
 		}
 		m.B16 = guarded(t, m.B16, atEnd)

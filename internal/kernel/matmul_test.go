@@ -137,6 +137,10 @@ func narrowCases(r *rand.Rand) (cases []matMulCase) {
 			c := randomCase(r, e[0], e[1], e[2])
 			c.transA, c.k2, c.round, c.pad = trans, 0, false, 0
 			cases = append(cases, c)
+			if c.n%8 == 0 { // its transposed, with both operands in rows
+				c.m, c.n, c.transA, c.transB, c.b16 = c.n, c.m/8*8, true, false, false
+				cases = append(cases, c)
+			}
 		}
 	}
 	return cases
@@ -210,6 +214,26 @@ func TestMatMulSplit(t *testing.T) {
 	})
 }
 
+// TestMatMulAcross checks that a product with few rows, which vector tiers may
+// compute transposed, has the bytes of its columns.
+func TestMatMulAcross(t *testing.T) {
+	eachTier(t, func(t *testing.T, tier Tier) {
+		var s Scratch
+		for i, c := range []matMulCase{{m: 16, n: 136, k: 530}, {m: 8, n: 40, k: 33, bias: true}, {m: 32, n: 512, k: 19}} {
+			c.transA, c.alpha, c.beta, c.pad, c.shift = true, -0.75, 0.3, i, i
+			m := c.matMul()
+			whole, parts := copyOf(m), copyOf(m)
+			tier.MatMul(whole, &s)
+			for j := range m.N {
+				tier.MatMul(part(parts, 0, m.M, j, 1), &s)
+			}
+			if i := firstDifference(whole.C, parts.C); i >= 0 {
+				t.Errorf("%v: element %d: whole %x, in columns %x", c, i, whole.C[i], parts.C[i])
+			}
+		}
+	})
+}
+
 // split computes m in parts of drawn size.
 func split(r *rand.Rand, tier Tier, m *MatMul) {
 	var s Scratch
@@ -272,7 +296,7 @@ func moved(m *MatMul, n int) *MatMul {
 
 // spoil fills scratch with NaN.
 func spoil(s *Scratch) {
-	list := [][]float32{s.a, s.b, s.sums, s.edge}
+	list := [][]float32{s.a, s.b, s.sums, s.edge, s.across}
 	if s.second != nil {
 		list = append(list, s.second.s.a, s.second.s.b)
 	}
@@ -450,10 +474,16 @@ func checkNotFinite(t *testing.T, c matMulCase, m *MatMul, row, col int) {
 // TestMatMulAllocs checks that a product with used scratch allocates nothing.
 func TestMatMulAllocs(t *testing.T) {
 	eachTier(t, func(t *testing.T, tier Tier) {
-		m := matMulCase{m: 30, n: 50, k: 300, transB: true, b16: true, alpha: 1, bias: true, k2: 4}.matMul()
-		var s Scratch
-		if n := testing.AllocsPerRun(10, func() { tier.MatMul(m, &s) }); n != 0 {
-			t.Errorf("got %v allocations, want 0", n)
+		for _, c := range []matMulCase{
+			{m: 30, n: 50, k: 300, transB: true, b16: true, alpha: 1, bias: true, k2: 4},
+			{m: 30, n: 16, k: 512, alpha: 1},
+			{m: 16, n: 80, k: 30, transA: true, alpha: 1},
+		} {
+			m := c.matMul()
+			var s Scratch
+			if n := testing.AllocsPerRun(10, func() { tier.MatMul(m, &s) }); n != 0 {
+				t.Errorf("%v: got %v allocations, want 0", c, n)
+			}
 		}
 	})
 }
