@@ -44,7 +44,7 @@ func Run(ctx context.Context, cases []Case, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	report := &Report{Device: dev.Name(), Precision: o.Precision.String()}
+	report := &Report{Device: "cpu " + dev.Tier().String(), Precision: o.Precision.String()}
 	for _, c := range cases {
 		if err = ctx.Err(); err != nil {
 			break
