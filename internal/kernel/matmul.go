@@ -76,6 +76,7 @@ type Scratch struct {
 	a64, b64         []float64 // of the generic tier
 	second           *secondPair
 	flipped          *MatMul
+	parts            *[2]MatMul // of MatVec
 }
 
 // bestTier is the result of Best, which does not change.

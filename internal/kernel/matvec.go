@@ -26,13 +26,19 @@ func (t Tier) MatVec(m *MatMul, s *Scratch) {
 		mmGeneric(m, s)
 		return
 	}
-	first := *m
+	if s.parts == nil {
+		s.parts = &[2]MatMul{}
+	}
+	first, second := &s.parts[0], &s.parts[1]
+	*first = *m
 	first.K2 = 0
-	matVec(t, &first, s)
+	matVec(t, first, s)
 	if m.K2 > 0 {
-		matVec(t, &MatMul{
+		*second = MatMul{
 			M: m.M, N: m.N, K: m.K2, A: m.A2, LDA: m.LDA2, B32: m.B2, LDB: m.LDB2, TransB: true,
 			C: m.C, LDC: m.LDC, Alpha: m.Alpha, Beta: 1,
-		}, s)
+		}
+		matVec(t, second, s)
 	}
+	*s.parts = [2]MatMul{} // they must keep no memory of others alive
 }
