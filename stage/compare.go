@@ -67,7 +67,7 @@ type questions struct {
 
 // questions reads a split of a routing set on the volume.
 func (p *Place) questions(ctx context.Context, name, split string) (*questions, error) {
-	set, err := p.routing(ctx, name)
+	set, _, err := p.routing(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -91,20 +91,6 @@ func (p *Place) questions(ctx context.Context, name, split string) (*questions, 
 	}
 	q.pictures, _, err = p.pictures(ctx, sourcesOf(set))
 	return q, err
-}
-
-// routing opens a routing set on the volume.
-func (p *Place) routing(ctx context.Context, name string) (*dataset.Routing, error) {
-	path := "datasets/" + name
-	tree, err := p.data().Tree(ctx, path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s:%s: not there; upload it first: %w", p.Volumes.Data, path, fs.ErrNotExist)
-	}
-	if err != nil {
-		return nil, err
-	}
-	set, _, err := dataset.OpenRouting(tree.FS(ctx, p.Store), dataset.RoutingOptions{Name: name, Experts: p.Experts})
-	return set, err
 }
 
 // contestant is a router that has answered.
@@ -165,7 +151,7 @@ func (p *Place) routerTree(ctx context.Context, dataset, name string) (store.Tre
 // seen returns how many of the pictures were in the training split of the set
 // that a router was made from. That of a set which is gone is not known; 0 then.
 func (p *Place) seen(ctx context.Context, name string, q *questions) (int, error) {
-	set, err := p.routing(ctx, name)
+	set, _, err := p.routing(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"mole/dataset"
 	"mole/store"
 )
 
@@ -52,4 +53,19 @@ func (p *Place) published(ctx context.Context, name string) (store.Tree, error) 
 		err = fmt.Errorf("%s:datasets/%s: not there; upload it first", p.Volumes.Training, name)
 	}
 	return tree, err
+}
+
+// routing opens a routing set that was uploaded. The error wraps
+// [fs.ErrNotExist] if there is none of that name.
+func (p *Place) routing(ctx context.Context, name string) (*dataset.Routing, store.Tree, error) {
+	path := "datasets/" + name
+	tree, err := p.data().Tree(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, tree, fmt.Errorf("%s:%s: not there; upload it first: %w", p.Volumes.Data, path, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, tree, err
+	}
+	set, _, err := dataset.OpenRouting(tree.FS(ctx, p.Store), dataset.RoutingOptions{Name: name, Experts: p.Experts})
+	return set, tree, err
 }

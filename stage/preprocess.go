@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"iter"
 	"os"
@@ -43,15 +42,7 @@ func (p *Preprocess) Run(ctx context.Context) (*Preprocessed, error) {
 }
 
 func (p *Preprocess) run(ctx context.Context) (*Preprocessed, error) {
-	path := "datasets/" + p.Dataset
-	tree, err := p.data().Tree(ctx, path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s:%s: not there; upload it first", p.Volumes.Data, path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	set, _, err := dataset.OpenRouting(tree.FS(ctx, p.Store), dataset.RoutingOptions{Name: p.Dataset, Experts: p.Experts})
+	set, tree, err := p.routing(ctx, p.Dataset)
 	if err != nil {
 		return nil, err
 	}

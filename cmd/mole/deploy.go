@@ -42,22 +42,25 @@ func (c *deployCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (e
 		return err
 	}
 	defer ch.finish(&err)
-	least := ch.config.Adapters.Deploy.MinAccuracy
-	if c.MinAccuracy != nil {
-		least = *c.MinAccuracy
+	d := ch.deployment()
+	if least := c.MinAccuracy; least != nil {
+		if *least < 0 || *least > 100 {
+			return fmt.Errorf("--min-accuracy %v, want 0 to 100", *least)
+		}
+		d.MinAccuracy = *least / 100
 	}
-	if least < 0 || least > 100 {
-		return fmt.Errorf("--min-accuracy %v, want 0 to 100", least)
-	}
-	d := &stage.Deploy{
-		Place: ch.Place, Checkpoint: c.Checkpoint, Dataset: c.DatasetName, Name: c.RunName, Latest: c.Latest, Rollback: c.Rollback, Force: c.Force,
-		MinAccuracy: least / 100, Base: c.BaseModel, Keep: ch.config.Adapters.Deploy.Keep, Adapters: adaptersOf(ch.config),
-	}
+	d.Checkpoint, d.Dataset, d.Name, d.Latest, d.Rollback, d.Force = c.Checkpoint, c.DatasetName, c.RunName, c.Latest, c.Rollback, c.Force
 	done, err := within(ctx, ch.job("deploy"), d.Run)
 	if err != nil {
 		return err
 	}
 	return c.print(ch, done)
+}
+
+// deployment returns a deployment as the configuration wants it.
+func (c *chain) deployment() *stage.Deploy {
+	d := c.config.Adapters.Deploy
+	return &stage.Deploy{Place: c.Place, Base: c.flags.BaseModel, Adapters: adaptersOf(c.config), MinAccuracy: d.MinAccuracy / 100, Keep: d.Keep}
 }
 
 // adaptersOf returns where the experts' adapters are: where adapters.yaml says,

@@ -82,12 +82,6 @@ func (c *pipelineCmd) rule() stage.Rule {
 	return stage.Rule(c.DeployIf)
 }
 
-// deployment returns a deployment as the configuration wants it.
-func (c *chain) deployment() *stage.Deploy {
-	d := c.config.Adapters.Deploy
-	return &stage.Deploy{Place: c.Place, Base: c.flags.BaseModel, Adapters: adaptersOf(c.config), MinAccuracy: d.MinAccuracy / 100, Keep: d.Keep}
-}
-
 // opponent names the deployed router, "" if there is none.
 func (c *chain) opponent(ctx context.Context) (string, error) {
 	_, err := c.DeployedVersion(ctx)
