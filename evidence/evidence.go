@@ -62,6 +62,7 @@ func New(m *qwen3vl.Model, adapter *lora.Adapter, o Options) (*Network, error) {
 			n.base.Close()
 			return nil, err
 		}
+		n.router.Remember() // the system prompt
 		n.owned = true
 	}
 	return n, nil

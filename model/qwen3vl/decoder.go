@@ -128,7 +128,9 @@ func (n *Net) decoderForward(p *pass, keep bool) {
 			q, dst = &p.in.last, dst.Rows(0, p.in.last.cos.Shape[0])
 		}
 		mark := n.arena.Mark()
-		tape := n.layerForward(&n.layers[i], x, dst, p.in, q, n.freshKeys(x.Shape[0]))
+		kv := n.layerKeys(p, i, x.Shape[0])
+		tape := n.layerForward(&n.layers[i], x, dst, p.in, q, kv)
+		n.learn(p, i, kv)
 		if keep {
 			p.text = append(p.text, tape)
 		} else {

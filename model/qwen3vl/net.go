@@ -27,6 +27,7 @@ type Net struct {
 	// decoding says that nobody compares this pass to the bit with one of more
 	// rows.
 	decoding bool
+	prefix   *prefix // nil unless Remember was called
 	arena    *device.Arena
 	pass     *pass // of the last Forward, for Backward
 }
@@ -185,6 +186,7 @@ func (n *Net) zeros(s tensor.Shape) tensor.Tensor {
 // Close frees the adapter and the memory of the passes.
 func (n *Net) Close() {
 	n.arena.Free()
+	n.prefix.free(n)
 	for _, p := range n.pairs {
 		if p == nil {
 			continue
@@ -204,6 +206,8 @@ type pass struct {
 	vision *tower // nil without images
 	text   []layerTape
 	asked  []int32       // rows of the batch that out has, ascending; nil for all
+	past   int           // rows of the batch that the prefix stands for
+	learn  int           // rows of the batch that become the prefix
 	out    tensor.Tensor // [R, C], after the last layer
 	labels headTape
 }
@@ -299,8 +303,15 @@ func (n *Net) run(b *batch.Batch, rows []int32, keep bool) (*pass, error) {
 	if len(b.Images) > 0 {
 		p.vision = n.see(b.Images, keep && n.towerAdapted())
 	}
-	p.in = n.inputs(b, p.asked)
+	if keep {
+		p.in = n.inputs(b, p.asked)
+	} else {
+		n.recall(p, b)
+	}
 	n.decoderForward(p, keep)
+	if p.learn > 0 {
+		n.prefix.tokens = slices.Clone(b.Tokens[:p.learn])
+	}
 	return p, nil
 }
 
