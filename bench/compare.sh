@@ -4,7 +4,7 @@
 #
 #   bench/compare.sh step [FLAGS]       a training step, beside transformers and PEFT
 #   bench/compare.sh images [FLAGS]     preprocessing, beside transformers' processor
-#   bench/compare.sh start IMAGE        a decision, and the start of a process before it
+#   bench/compare.sh start IMAGE [FLAGS]  a decision, and the start of a process before it
 #
 # FLAGS are those of mole bench. Those of a step that the reference has too go to
 # both: --widths --layers --vision-layers --vocab --image --text --labels --batch --steps
@@ -158,22 +158,23 @@ images() {
 # start measures both the time of a whole process, first answer included, and
 # that of a warm decision.
 start() {
-    [ $# = 1 ] || usage
+    [ $# -ge 1 ] || usage
     demand torch torchvision transformers
     build
-    local i begin
+    local i begin image=$1
+    shift
     for ((i = 1; i <= rounds; i++)); do
-        "$python" "$reference/start.py" "$reference/../tiny-base" "$1" 2>"$scratch/log" >"$scratch/out" ||
+        "$python" "$reference/start.py" "$reference/../tiny-base" "$image" 2>"$scratch/log" >"$scratch/out" ||
             { cat "$scratch/log" >&2; exit 1; }
         sed -n 's/.*together \([0-9.]*\) s.*/\1/p' "$scratch/out" | awk '{ print 1 / $1 }' >>"$scratch/first.theirs"
         sed -n 's/.*p50 \([0-9.]*\) ms.*/\1/p' "$scratch/out" | awk '{ print 1000 / $1 }' >>"$scratch/theirs"
         begin=$(date +%s%N)
-        "$scratch/mole" infer --state "${STATE:-.mole}" "$1" >/dev/null
+        "$scratch/mole" infer --state "${STATE:-.mole}" "$image" >/dev/null
         awk -v t="$(($(date +%s%N) - begin))" 'BEGIN { print 1e9 / t }' >>"$scratch/first.ours"
-        "$scratch/mole" bench route --json | read_json 'd["figures"][0]["value"]' >>"$scratch/ours"
+        "$scratch/mole" bench route "$@" --json | read_json 'd["figures"][0]["value"]' >>"$scratch/ours"
     done
     echo "warm decisions"
-    conclude "warm decision" 1/s
+    conclude "warm decision" 1/s "$*"
     mv "$scratch/first.ours" "$scratch/ours"
     mv "$scratch/first.theirs" "$scratch/theirs"
     echo "process starts with a first answer"
