@@ -53,6 +53,10 @@ func (r *Router) open(ctx context.Context, o Options) error {
 		return err
 	}
 	r.Spec = r.view.Spec.Hash()
+	if o.Recent == 0 {
+		o.Recent = recentBytes
+	}
+	r.recent = newRecent(o.Recent)
 	r.decoders = make(chan struct{}, min(maxDecoders, runtime.GOMAXPROCS(0)))
 	if err := r.start(o); err != nil {
 		return err

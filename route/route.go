@@ -44,6 +44,9 @@ type Options struct {
 	Networks int
 	// Precision is that of products with weights in bfloat16, on such a share.
 	Precision cpu.Precision
+	// Recent is how many bytes pictures may take that were routed before, so that
+	// they need not be decoded and encoded again; 0 for 128 MiB, negative for none.
+	Recent int64
 	// Device opens the device of one network, nil for its share of the cores.
 	Device func() (device.Accelerator, error)
 }
@@ -65,6 +68,7 @@ type Router struct {
 	view     *view.View
 	base     *base.Base
 	engines  []*engine
+	recent   *recent
 	idle     chan *engine  // those that nobody uses
 	decoders chan struct{} // holds one element for each picture that is decoded
 	closed   chan struct{}
@@ -83,6 +87,7 @@ type Answer struct {
 	router.Decision
 	Timings Timings
 	Image   string // SHA-256 of the picture's file, hexadecimal
+	Known   bool   // the picture was routed before, and not encoded again
 }
 
 // Timings says where the time went.
@@ -91,6 +96,9 @@ type Timings struct {
 	Wait   time.Duration // for a network
 	Route  time.Duration // the network, and the decision
 }
+
+// recentBytes is the default of Options.Recent.
+const recentBytes = 128 << 20
 
 // maxDecoders bounds how many pictures are decoded at the same time: each may
 // take 120 MB.
@@ -139,15 +147,14 @@ func (r *Router) Experts() expert.Table { return r.Bundle.Table }
 // it. The error is [ErrImage] for a picture that cannot be read, [ErrClosed]
 // after Close, or the context's.
 func (r *Router) Route(ctx context.Context, file []byte, instruction string) (Answer, error) {
-	var a Answer
 	begin := time.Now()
-	p, err := r.look(ctx, file, instruction)
+	sum := sha256.Sum256(file)
+	a := Answer{Image: hex.EncodeToString(sum[:])}
+	p, err := r.picture(ctx, &a, file, instruction)
 	a.Timings.Decode = time.Since(begin)
 	if err != nil {
 		return a, err
 	}
-	sum := sha256.Sum256(file)
-	a.Image = hex.EncodeToString(sum[:])
 	begin = time.Now()
 	e, err := r.take(ctx)
 	a.Timings.Wait = time.Since(begin)
@@ -160,9 +167,19 @@ func (r *Router) Route(ctx context.Context, file []byte, instruction string) (An
 	if err != nil {
 		return a, err
 	}
+	r.recent.put(a.Image, p)
 	a.Decision = r.Bundle.Decide(r.Rung, found[0])
 	a.Timings.Route = time.Since(begin)
 	return a, nil
+}
+
+// picture returns the picture of a file, which may have been routed before.
+func (r *Router) picture(ctx context.Context, a *Answer, file []byte, instruction string) (*evidence.Picture, error) {
+	if p := r.recent.get(a.Image); p != nil {
+		a.Known, p.Instruction = true, instruction
+		return p, nil
+	}
+	return r.look(ctx, file, instruction)
 }
 
 // Check reports whether Route could read a picture, and how long that took.
