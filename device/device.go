@@ -177,16 +177,24 @@ type Attention struct {
 }
 
 // Segment is a run of query rows with one view of the keys. Query row Start+i
-// sees all rows of every Past span, and of its own keys Key..Key+(End-Start)-1
-// all, or, if Causal, Key to Key+i. It thereby describes plain causal
-// attention (one segment, no past), packed sequences (one segment each),
-// a prefix tree (Past = the ancestors), a key cache (Past = what was there
-// before), and images (not causal).
+// sees all rows of every Past span, and of its own keys
+// Key−Before..Key+(End-Start)-1 all, or, if Causal, Key−Before to Key+i. It thereby
+// describes plain causal attention (one segment, no past), packed sequences (one
+// segment each), a prefix tree (Past = the ancestors), a key cache (Past = what
+// was there before), and images (not causal).
+//
+// Sums go over the spans in the order of Past, then over the own keys, each in
+// blocks from its first key on. What a row gives depends, to the bit, on those
+// blocks alone: rows that come in pieces give what they give together if Before
+// says where the first piece began.
 type Segment struct {
 	Start, End int32 // query rows, End excluded
 	Key        int32 // the key row that belongs to query row Start
+	Before     int32 // key rows before Key that are own keys too
 	Causal     bool
-	Past       []Span // ascending, without overlap, none with the segment's own keys; may be empty
+	// Past has no overlap with the segment's own keys, and may be empty. For a
+	// gradient it ascends without overlap.
+	Past []Span
 }
 
 // Span is a run of rows, End excluded.

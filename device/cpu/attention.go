@@ -150,10 +150,16 @@ func visible(s *device.Segment, i, r int) device.Span {
 	if r < len(s.Past) {
 		return s.Past[r]
 	}
+	own := ownKeys(s)
 	if s.Causal {
-		return device.Span{Start: s.Key, End: s.Key + int32(i) - s.Start + 1}
+		own.End = s.Key + int32(i) - s.Start + 1
 	}
-	return device.Span{Start: s.Key, End: s.Key + s.End - s.Start}
+	return own
+}
+
+// ownKeys returns all own keys of s.
+func ownKeys(s *device.Segment) device.Span {
+	return device.Span{Start: s.Key - s.Before, End: s.Key + s.End - s.Start}
 }
 
 // Attention implements [device.Forward].
@@ -162,7 +168,7 @@ func (d *Device) Attention(dst, lse, q, k, v tensor.Tensor, o device.Attention) 
 	rows, keys := q.Shape[0], k.Shape[0]
 	d.check("attention", cube("dst", dst, rows, s.count, s.d).result(), mat("lse", lse, rows, s.count).result(),
 		cube("q", q, rows, s.count, s.d), cube("k", k, keys, s.keys, s.d), cube("v", v, keys, s.keys, s.d))
-	checkSegments("attention", o.Segments, rows, keys)
+	checkSegments("attention", o.Segments, rows, keys, false)
 	if d.tier == kernel.Generic {
 		n := rowBlock * s.count / s.keys
 		d.pool.reserve(n, n*2*s.d)
@@ -177,13 +183,13 @@ func (d *Device) Attention(dst, lse, q, k, v tensor.Tensor, o device.Attention) 
 }
 
 // checkSegments panics unless list covers the query rows in order and names
-// only keys that exist, none of them twice.
-func checkSegments(op string, list []device.Segment, rows, keys int) {
+// only keys that exist, the own keys no second time. For a gradient it names none
+// twice.
+func checkSegments(op string, list []device.Segment, rows, keys int, gradient bool) {
 	next := int32(0)
 	for i := range list {
 		s := &list[i]
-		own := device.Span{Start: s.Key, End: s.Key + s.End - s.Start}
-		if s.Start != next || s.End < s.Start || !within(own, 0, keys) || !ascending(s.Past, own, keys) {
+		if s.Start != next || s.End < s.Start || s.Before < 0 || !within(ownKeys(s), 0, keys) || !rightPast(s, keys, gradient) {
 			panic(fmt.Sprintf("cpu: %s: segment %d is %+v, after query row %d, with %d keys", op, i, *s, next, keys))
 		}
 		next = s.End
@@ -193,15 +199,17 @@ func checkSegments(op string, list []device.Segment, rows, keys int) {
 	}
 }
 
-// ascending reports whether the spans of past follow one another among the keys
-// and avoid own.
-func ascending(past []device.Span, own device.Span, keys int) bool {
-	from := int32(0)
-	for _, p := range past {
+// rightPast reports whether the spans of the past of s are among the keys, avoid
+// its own and, if ascending is set, follow one another.
+func rightPast(s *device.Segment, keys int, ascending bool) bool {
+	own, from := ownKeys(s), int32(0)
+	for _, p := range s.Past {
 		if !within(p, from, keys) || p.Start < own.End && own.Start < p.End {
 			return false
 		}
-		from = p.End
+		if ascending {
+			from = p.End
+		}
 	}
 	return true
 }

@@ -114,7 +114,7 @@ func (t *gradKVTask) overlap(w *worker, s *device.Segment, r int, b device.Span,
 	}
 	row := s.Start
 	if r == len(s.Past) && s.Causal {
-		row += lo - s.Key // the first row that sees key lo
+		row += max(0, lo-s.Key) // the first row that sees key lo
 	}
 	first, end := t.group(g)
 	for ; row < s.End; row++ {
@@ -143,7 +143,7 @@ func (d *Device) AttentionGrad(dq, dk, dv, dy, y, lse, q, k, v tensor.Tensor, o 
 		cube("dk", dk, keys, s.keys, s.d).result(), cube("dv", dv, keys, s.keys, s.d).result(),
 		cube("dy", dy, rows, s.count, s.d), cube("y", y, rows, s.count, s.d), mat("lse", lse, rows, s.count),
 		cube("q", q, rows, s.count, s.d), cube("k", k, keys, s.keys, s.d), cube("v", v, keys, s.keys, s.d))
-	checkSegments("attention gradient", o.Segments, rows, keys)
+	checkSegments("attention gradient", o.Segments, rows, keys, true)
 	back := attentionBack{s, f32(dy), f32(y), f32(lse), f32(q), f32(k), f32(v), nil, float64(o.Scale), o.Segments}
 	if d.tier != kernel.Generic {
 		d.gradTiles(back, f32(dq), f32(dk), f32(dv), keys)

@@ -64,7 +64,7 @@ func trees(list []tree, segments []device.Segment, keys int) []tree {
 	list = list[:0]
 	for i := range segments {
 		s := &segments[i]
-		t := tree{device.Span{Start: s.Start, End: s.End}, device.Span{Start: s.Key, End: s.Key + s.End - s.Start}}
+		t := tree{device.Span{Start: s.Start, End: s.End}, ownKeys(s)}
 		if n := len(s.Past); n > 0 {
 			t.keys.Start, t.keys.End = min(t.keys.Start, s.Past[0].Start), max(t.keys.End, s.Past[n-1].End)
 		}

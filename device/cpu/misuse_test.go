@@ -92,7 +92,11 @@ func TestSegments(t *testing.T) {
 		{"backward", []device.Segment{{End: 3}, {Start: 3, End: 1}}, "segment 1 is"},
 		{"keys end", []device.Segment{{End: 4, Key: 3}}, "segment 0 is"},
 		{"negative key", []device.Segment{{End: 4, Key: -1}}, "segment 0 is"},
-		{"past overlaps itself", past(device.Span{End: 2}, device.Span{Start: 1, End: 2}), "segment 0 is"},
+		{"past in any order", past(device.Span{Start: 1, End: 2}, device.Span{End: 1}), ""},
+		{"begun before", []device.Segment{{End: 4, Key: 2, Before: 2}}, ""},
+		{"begun before the keys", []device.Segment{{End: 4, Key: 2, Before: 3}}, "segment 0 is"},
+		{"begun later", []device.Segment{{End: 4, Key: 1, Before: -1}}, "segment 0 is"},
+		{"past overlaps what was begun", []device.Segment{{End: 4, Key: 2, Before: 1, Past: []device.Span{{End: 2}}}}, "segment 0 is"},
 		{"past overlaps own", past(device.Span{End: 3}), "segment 0 is"},
 		{"past beyond", []device.Segment{{End: 4, Past: []device.Span{{Start: 5, End: 7}}}}, "segment 0 is"},
 		{"past backward", past(device.Span{Start: 1}), "segment 0 is"},
@@ -101,6 +105,17 @@ func TestSegments(t *testing.T) {
 		got := devicetest.Panic(func() { d.Attention(dst, lse, q, k, k, device.Attention{Scale: 1, Segments: tt.list}) })
 		if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
 			t.Errorf("%s: got panic %q, want %q in it", tt.name, got, tt.want)
+		}
+	}
+	for _, list := range [][]device.Segment{
+		past(device.Span{End: 2}, device.Span{Start: 1, End: 2}), past(device.Span{Start: 1, End: 2}, device.Span{End: 1}),
+	} {
+		dq, dk, dv, y := o.f32(4, 2, 3), o.f32(6, 1, 3), o.f32(6, 1, 3), o.f32(4, 2, 3)
+		got := devicetest.Panic(func() {
+			d.AttentionGrad(dq, dk, dv, dst, y, lse, q, k, k, device.Attention{Scale: 1, Segments: list})
+		})
+		if !strings.Contains(got, "segment 0 is") {
+			t.Errorf("gradient of %v: got panic %q", list, got)
 		}
 	}
 	if err := d.Close(); err != nil {

@@ -14,6 +14,7 @@ type view struct {
 	t, s     int // rows of queries, of keys
 	segments []device.Segment
 	sees     [][]bool // [t][s]
+	forward  bool     // not for gradients
 }
 
 func newView(name string, rows, keys int) *view {
@@ -46,6 +47,28 @@ func causal(rows, past int) *view {
 	for i := range rows {
 		for j := range past + i + 1 {
 			v.sees[i][j] = true
+		}
+	}
+	return v
+}
+
+// paged returns the rows from first on of a sequence whose keys lie in the pages
+// of that list, in its order.
+func paged(rows, first, page int, pages ...int) *view {
+	v := newView(fmt.Sprintf("T=%d from row %d in pages of %d at %v", rows, first, page, pages), rows-first, page*(slices.Max(pages)+1))
+	v.forward = !slices.IsSorted(pages)
+	var past []device.Span
+	for at := 0; at < rows; at += page {
+		key := page * pages[at/page]
+		if lo, hi := max(at, first), min(at+page, rows); lo < hi {
+			v.add(hi-lo, key+lo-at, true, slices.Clone(past)...)
+			v.segments[len(v.segments)-1].Before = int32(lo - at)
+		}
+		past = append(past, device.Span{Start: int32(key), End: int32(key + page)})
+	}
+	for i := range v.t {
+		for j := range first + i + 1 {
+			v.sees[i][pages[j/page]*page+j%page] = true
 		}
 	}
 	return v
