@@ -153,9 +153,9 @@ type MatMul struct {
 	// of an adapter; the zero tensors for none. TransA must not be set beside it.
 	A2, B2 tensor.Tensor
 
-	// Stream allows a product of few rows another order of sums than one of many,
-	// so that b is read once, as it lies: for decoding. Without it row i of dst
-	// has the same bytes however many rows there are.
+	// Stream is for products of few rows, such as those of decoding: b is read
+	// once, as it lies. Row i of dst has the same bytes however many rows there are,
+	// with it and without it, but not the same with it as without.
 	Stream bool
 }
 

@@ -10,9 +10,8 @@ import (
 // worked on before, if each worker gets minRows of them: a worker lays out all
 // of b for itself, which below that many rows costs more than it brings.
 // Otherwise it is cut by columns, in multiples of minColumns; where that is one
-// piece only, b is small beside a, and minNarrowRows are enough. A few rows may be
-// multiplied by a kernel of their own, which reads b as it lies; whether there are
-// so few is asked of the whole product, not of a worker's part.
+// piece only, b is small beside a, and minNarrowRows are enough. What is said to
+// be few rows is multiplied by a kernel of their own, which reads b as it lies.
 const (
 	minRows       = 128
 	minNarrowRows = 16
@@ -24,7 +23,7 @@ type matMulTask struct {
 	tier    kernel.Tier
 	product kernel.MatMul
 	columns bool
-	few     bool // rows of the whole product
+	few     bool
 }
 
 func (t *matMulTask) run(w *worker, lo, hi int) {
@@ -96,7 +95,7 @@ func (d *Device) MatMul(dst, a, b tensor.Tensor, o device.MatMul) {
 	}
 
 	t := &d.tasks.matMul
-	few := o.Stream && m <= kernel.MatVecRows && o.TransB && !o.TransA
+	few := o.Stream && o.TransB && !o.TransA
 	*t = matMulTask{tier: d.tier, few: few, product: kernel.MatMul{
 		M: m, N: n, K: k,
 		A: f32(a), LDA: a.Shape[1], TransA: o.TransA,

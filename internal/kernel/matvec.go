@@ -1,11 +1,7 @@
 package kernel
 
-// MatVecRows is the largest number of rows of A that [Tier.MatVec] takes.
-const MatVecRows = 4
-
-// MatVec computes m, of at most [MatVecRows] rows, with B stored transposed and A
-// not, as fast as B can be read: B is not packed, and each of its elements is
-// read once.
+// MatVec computes m, of few rows, with B stored transposed and A not, as fast as B
+// can be read: B is not packed, and each of its elements comes from memory once.
 //
 // What [MatMul] promises holds here too, but for the order of sums on a vector
 // tier: those of 16 lanes with AVX-512 or 8 with AVX2, neighbours in k, are
@@ -16,8 +12,8 @@ const MatVecRows = 4
 // widened on every tier. The generic tier gives the same bytes as Tier.MatMul.
 func (t Tier) MatVec(m *MatMul, s *Scratch) {
 	m.check()
-	if m.M > MatVecRows || m.TransA || !m.TransB {
-		panic("matvec: want few rows of A, A not transposed and B transposed")
+	if m.TransA || !m.TransB {
+		panic("matvec: want A not transposed and B transposed")
 	}
 	if t != Generic && t != bestTier {
 		t.demand()

@@ -9,10 +9,17 @@ type (
 	vecBF16 func(steps uintptr, x *float32, xStride uintptr, w *uint16, wStride uintptr, sums *float32)
 )
 
+// vecRows is the largest number of rows of x that a kernel takes.
+const vecRows = 4
+
+// vecBlock is how many rows of w meet all rows of x, some at a time, before the
+// next: they stay in the second-level cache. It is a multiple of what kernels take.
+const vecBlock = 32
+
 // A vecTier is what a tier brings to products of few rows.
 type vecTier struct {
-	lanes int             // of a register
-	cols  [MatVecRows]int // rows of w that a kernel takes, by rows of x less one
+	lanes int          // of a register
+	cols  [vecRows]int // rows of w that a kernel takes, by rows of x less one
 	f32   []vecF32
 	bf16  []vecBF16
 }
@@ -27,22 +34,34 @@ var vecTiers = [...]vecTier{
 type vecProduct struct {
 	MatMul // a copy, which need not be on the heap
 	*vecTier
-	x      []float32 // A as the kernels take it
-	stride int       // of x
-	done   int       // elements of k that the kernels take
-	sums   []float32 // of the columns at work, [rows of x, columns]
+	x           []float32 // A as the kernels take it
+	stride      int       // of x
+	done        int       // elements of k that the kernels take
+	first, rows int       // of A, at work
+	sums        []float32 // of the columns at work, [rows, columns]
 }
 
 // matVec is MatVec on a vector tier.
 func matVec(t Tier, m *MatMul, s *Scratch) {
 	v := vecProduct{MatMul: *m, vecTier: &vecTiers[t], x: m.A, stride: m.LDA}
 	v.layOut(s)
-	cols := v.cols[m.M-1]
-	j := 0
-	for ; j+cols <= m.N; j += cols {
-		v.columns(j, cols, m.LDB)
+	groups := mmPieces(m.M, vecRows)
+	for j := 0; j < m.N; j += vecBlock {
+		for g := range groups {
+			v.first = m.M * g / groups
+			v.rows = m.M*(g+1)/groups - v.first
+			v.block(j, min(j+vecBlock, m.N))
+		}
 	}
-	for ; j < m.N; j++ {
+}
+
+// block computes columns j to end-1 of the rows at work.
+func (v *vecProduct) block(j, end int) {
+	cols := v.cols[v.rows-1]
+	for ; j+cols <= end; j += cols {
+		v.columns(j, cols, v.LDB)
+	}
+	for ; j < end; j++ {
 		v.columns(j, 1, 0)
 	}
 }
@@ -54,7 +73,7 @@ func (v *vecProduct) layOut(s *Scratch) {
 		step *= 2
 	}
 	v.done = v.K / step * step
-	s.sums = mmGrow(s.sums, 4*MatVecRows)
+	s.sums = mmGrow(s.sums, 4*vecRows)
 	v.sums = s.sums
 	if v.B16 == nil && !v.RoundA {
 		return
@@ -83,14 +102,15 @@ func (v *vecProduct) layOutRow(x []float32, i int) {
 	}
 }
 
-// columns computes columns j to j+n-1 of C. stride is that of rows of B, or 0
-// for n = 1, where the kernel does the same row a few times.
+// columns computes columns j to j+n-1 of the rows at work. stride is that of rows
+// of B, or 0 for n = 1, where the kernel does the same row a few times.
 func (v *vecProduct) columns(j, n, stride int) {
-	cols := v.cols[v.M-1]
+	cols := v.cols[v.rows-1]
 	v.sum(j, stride)
-	for i := range v.M {
+	for r := range v.rows {
+		i := v.first + r
 		for c := range n {
-			sum := float64(v.sums[i*cols+c])
+			sum := float64(v.sums[r*cols+c])
 			for k := v.done; k < v.K; k++ {
 				sum += float64(v.a(i, k)) * float64(v.b(k, j+c))
 			}
@@ -101,13 +121,14 @@ func (v *vecProduct) columns(j, n, stride int) {
 
 // sum sets sums for some rows of B, from row j on.
 func (v *vecProduct) sum(j, stride int) {
-	kernel := v.M - 1
+	kernel := v.rows - 1
+	x := uintptr(4 * v.stride)
 	switch {
 	case v.done == 0:
 		clear(v.sums)
 	case v.B16 != nil:
-		v.bf16[kernel](uintptr(v.done/(2*v.lanes)), &v.x[0], uintptr(4*v.stride), &v.B16[j*v.LDB], uintptr(2*stride), &v.sums[0])
+		v.bf16[kernel](uintptr(v.done/(2*v.lanes)), &v.x[v.first*v.stride], x, &v.B16[j*v.LDB], uintptr(2*stride), &v.sums[0])
 	default:
-		v.f32[kernel](uintptr(v.done/v.lanes), &v.x[0], uintptr(4*v.stride), &v.B32[j*v.LDB], uintptr(4*stride), &v.sums[0])
+		v.f32[kernel](uintptr(v.done/v.lanes), &v.x[v.first*v.stride], x, &v.B32[j*v.LDB], uintptr(4*stride), &v.sums[0])
 	}
 }
