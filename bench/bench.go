@@ -36,6 +36,7 @@ type Options struct {
 	Tokens []int  // rows of a single operation; 1024, for attention also 4096
 	Rank   int    // of adapters; 16
 	Step   Step   // of training
+	Decode Decode // of sequences
 
 	Image     []byte // file to preprocess; a drawn screen of 1155 by 853
 	Tokenizer string // file or folder of the tokenizer to measure; that of the embedded network
@@ -48,6 +49,7 @@ func (o Options) defaults() Options {
 	setDefault(&o.Widths, "2b")
 	setDefault(&o.Rank, 16)
 	o.Step = o.Step.defaults()
+	o.Decode = o.Decode.defaults()
 	return o
 }
 

@@ -14,7 +14,8 @@ import (
 func small() Options {
 	return Options{
 		Threads: 2, Rounds: 1, Slice: time.Nanosecond, Widths: "tiny", Tokens: []int{8}, Rank: 2,
-		Step: Step{Layers: 2, VisionLayers: 1, Vocab: 512, Image: "64x64", Batch: 2, Steps: 2},
+		Decode: Decode{Sequences: 3, Adapters: 2},
+		Step:   Step{Layers: 2, VisionLayers: 1, Vocab: 512, Image: "64x64", Batch: 2, Steps: 2},
 	}
 }
 
@@ -90,6 +91,7 @@ func TestRefused(t *testing.T) {
 		{"shared prompt", func(o *Options) { o.Step.SharedPrompt = 21 }, "step", "24 text tokens, want at least 25"},
 		{"preset", func(o *Options) { o.Step.Preset = "half" }, "step", `preset "half"`},
 		{"picture", func(o *Options) { o.Image = []byte("no picture") }, "preprocess", "unknown format"},
+		{"sequences", func(o *Options) { o.Decode.Sequences = -1 }, "decode", "-1 sequences"},
 		{"rounds", func(o *Options) { o.Rounds = -1 }, "gemm", "want positive"},
 	}
 	for _, tt := range tests {

@@ -13,6 +13,7 @@ import (
 
 	"mole/batch"
 	"mole/lora"
+	"mole/model/qwen3vl"
 	"mole/safetensors"
 )
 
@@ -40,9 +41,53 @@ func (r *run) checkAdapter() {
 	if len(adapters.keys()) == 0 {
 		r.fail(fmt.Errorf("%s: adapters: none", metaFile))
 	}
+	all := []*mixed{{name: "base", want: base}}
 	for _, name := range adapters.keys() {
 		want := r.floats(name+".logits", shape...)
-		r.checkOneAdapter(n, b, name, adapters.object(name), base, want)
+		a := r.checkOneAdapter(n, b, name, adapters.object(name), base, want)
+		all = append(all, &mixed{name: name, adapter: a, want: want})
+	}
+	r.checkMixed(n, s, all)
+}
+
+// mixed is one of several adapters that are at work at one time.
+type mixed struct {
+	name    string
+	adapter *lora.Adapter // nil for none
+	want    []float64     // recorded logits
+}
+
+// checkMixed compares the logits after the last token where sequences with
+// different adapters are run in one pass.
+func (r *run) checkMixed(n *network, s *sample, all []*mixed) {
+	e := r.engine(n, len(all), len(s.ids))
+	if r.failed() {
+		return
+	}
+	defer e.Free()
+	turns := make([]qwen3vl.Turn, len(all))
+	for i, m := range all {
+		id := 0
+		var err error
+		if m.adapter != nil {
+			id, err = e.Attach(m.adapter)
+		}
+		if err == nil {
+			turns[i].Rows = len(s.ids)
+			turns[i].Sequence, _, err = e.Open(s.example(), id, 0)
+		}
+		if err != nil {
+			r.fail(fmt.Errorf("%s: %w", m.name, err))
+			return
+		}
+	}
+	logits, err := e.Run(turns)
+	r.fail(err)
+	for i, m := range all {
+		if !r.failed() {
+			words := n.config.Text.Vocab
+			r.values("mixed.logits", m.name, logits[i], m.want[len(m.want)-words:], r.limits.values)
+		}
 	}
 }
 
@@ -62,14 +107,14 @@ func (r *run) checkAdapterLogits(n *network, b *batch.Batch, name string, a *lor
 	r.values("logits", name, logits, want, r.limits.values)
 }
 
-// checkOneAdapter checks one folder.
-func (r *run) checkOneAdapter(n *network, b *batch.Batch, name string, m *record, base, want []float64) {
+// checkOneAdapter checks one folder and returns the adapter in it.
+func (r *run) checkOneAdapter(n *network, b *batch.Batch, name string, m *record, base, want []float64) *lora.Adapter {
 	change := m.number("largest_change")
 	settings := readAdapter(m)
 	preset := m.text("preset")
 	config, weights := r.readFile(path.Join(name, adapterConfigFile)), r.readFile(path.Join(name, adapterModelFile))
 	if r.failed() {
-		return
+		return nil
 	}
 	largest := 0.0
 	for i, x := range want {
@@ -81,9 +126,10 @@ func (r *run) checkOneAdapter(n *network, b *batch.Batch, name string, m *record
 	a, err := lora.Decode(config, weights, n.model.Sites())
 	if err != nil {
 		r.fail(fmt.Errorf("adapter %s: %w", name, err))
-		return
+		return nil
 	}
 	r.checkAdapterLogits(n, b, name, a, want)
+	return a
 }
 
 // readFile reads a file whose name comes from the case.

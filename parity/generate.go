@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 
-	"mole/batch"
 	"mole/model/qwen3vl"
 )
 
@@ -24,24 +23,58 @@ func (r *run) checkGenerate() {
 	}
 	r.exact("position_ids", "rope_delta", unequal(ropeDelta(b), r.meta.integer("rope_delta", -len(s.ids), 0)))
 	runs := r.meta.object("runs")
-	for _, g := range []generation{{name: "base"}, {name: "adapter", preset: preset}} {
+	all := []*generation{{name: "base"}, {name: "adapter"}}
+	longest := 0
+	for _, g := range all {
 		g.read(r, runs.object(g.name), n.config.Text.Vocab)
-		net := r.with(n, g.preset, settings)
-		if r.failed() {
-			return
-		}
-		r.checkGeneration(net, b, g)
-		net.Close()
+		longest = max(longest, len(g.ids))
 	}
+	e := r.engine(n, 2*len(all), len(s.ids)+longest)
+	if r.failed() {
+		return
+	}
+	defer e.Free()
+	all[1].adapter = r.attach(e, n, preset, settings)
+	for _, g := range all {
+		r.checkGenerations(e, s, "alone", g)
+	}
+	r.checkGenerations(e, s, "together", append(all, all...)...)
+}
+
+// engine returns an engine with room for some sequences of so many tokens. The
+// caller frees it.
+func (r *run) engine(n *network, sequences, tokens int) *qwen3vl.Engine {
+	if r.failed() {
+		return nil
+	}
+	const page = 64
+	e, err := n.model.NewEngine(qwen3vl.EngineOptions{Tokens: sequences * (tokens + page), PageTokens: page})
+	r.fail(err)
+	return e
+}
+
+// attach gives the adapter of a preset to e.
+func (r *run) attach(e *qwen3vl.Engine, n *network, preset string, s adapterSettings) (adapter int) {
+	if r.failed() {
+		return 0
+	}
+	a, err := n.adapter(preset, s)
+	if err == nil {
+		adapter, err = e.Attach(a)
+	}
+	if err != nil {
+		r.fail(fmt.Errorf("%s: adapter: %w", metaFile, err))
+	}
+	return adapter
 }
 
 // generation is one recorded run.
 type generation struct {
-	name   string
-	preset string // of the adapter, "" for none
-	ids    []int32
-	logits []float64 // [len(ids), V]: what each id was chosen from
-	width  int       // V
+	name    string
+	adapter int // of the engine, 0 for none
+	ids     []int32
+	logits  []float64 // [len(ids), V]: what each id was chosen from
+	width   int       // V
 }
 
 // read reads the recorded run and checks what it says of itself.
@@ -92,29 +125,70 @@ func margin(row []float64) float64 {
 	return first - second
 }
 
-// checkGeneration compares logits and choices step by step. Each step is
-// given the recorded ids, not its own choice, so that one difference does not
-// hide what comes after it; as long as the choices are equal, that is the same.
-func (r *run) checkGeneration(net *qwen3vl.Net, b *batch.Batch, g generation) {
-	session, err := net.Start(b, len(b.Tokens)+len(g.ids))
-	if err != nil {
-		r.fail(err)
-		return
-	}
-	defer session.Close()
-	for i := range g.ids {
-		var logits []float32
-		if i == 0 {
-			logits, err = session.Prefill(len(b.Tokens))
-		} else {
-			logits, err = session.Next(g.ids[i-1])
+// checkGenerations runs sequences at a time, and compares logits and choices step
+// by step. Each step is given the recorded ids, not its own choice, so that one
+// difference does not hide what comes after it; as long as the choices are equal,
+// that is the same. Together, the pieces of their prompts are of different sizes.
+func (r *run) checkGenerations(e *qwen3vl.Engine, s *sample, how string, list ...*generation) {
+	var all []*sequence
+	defer func() {
+		for _, q := range all {
+			e.Close(q.number)
 		}
-		if err != nil {
-			r.fail(fmt.Errorf("%s: step %d: %w", g.name, i, err))
+	}()
+	for i, g := range list {
+		q := &sequence{generation: g, piece: len(s.ids)/(2*i+1) + 1}
+		var cached int
+		var err error
+		if q.number, cached, err = e.Open(s.example(), g.adapter, len(g.ids)); err != nil {
+			r.fail(fmt.Errorf("%s: %w", g.name, err))
 			return
 		}
-		want := g.logits[i*g.width:][:g.width]
-		r.values(g.name+".logits", fmt.Sprintf("step %d", i), logits, want, r.limits.values)
-		r.choices(g.name+".ids", fmt.Sprintf("step %d", i), logits, want, g.width)
+		q.left = len(s.ids) - cached
+		all = append(all, q)
+	}
+	for active := slices.Clone(all); len(active) > 0 && !r.failed(); {
+		r.checkPass(e, how, active)
+		active = slices.DeleteFunc(active, func(q *sequence) bool { return q.step == len(q.ids) })
+	}
+}
+
+// sequence is a generation at work.
+type sequence struct {
+	*generation
+	number int
+	piece  int // tokens of the prompt that it runs at once
+	left   int // tokens of the prompt
+	step   int
+}
+
+// turn returns what q does next.
+func (q *sequence) turn() qwen3vl.Turn {
+	if q.left > 0 {
+		return qwen3vl.Turn{Sequence: q.number, Rows: min(q.piece, q.left)}
+	}
+	return qwen3vl.Turn{Sequence: q.number, Token: q.ids[q.step-1]}
+}
+
+// checkPass runs one pass of all sequences.
+func (r *run) checkPass(e *qwen3vl.Engine, how string, all []*sequence) {
+	turns := make([]qwen3vl.Turn, len(all))
+	for i, q := range all {
+		turns[i] = q.turn()
+	}
+	logits, err := e.Run(turns)
+	if err != nil {
+		r.fail(fmt.Errorf("%s: %w", how, err))
+		return
+	}
+	for i, q := range all {
+		q.left -= turns[i].Rows
+		if q.left > 0 {
+			continue
+		}
+		want, name := q.logits[q.step*q.width:][:q.width], fmt.Sprintf("%s, step %d", how, q.step)
+		r.values(q.name+".logits", name, logits[i], want, r.limits.values)
+		r.choices(q.name+".ids", name, logits[i], want, q.width)
+		q.step++
 	}
 }

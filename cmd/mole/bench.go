@@ -43,6 +43,10 @@ type benchCmd struct {
 	SharedImage  bool   `help:"All samples of a step show the same image."`
 	SharedPrompt int    `placeholder:"N" help:"Text tokens before the image that are the same in all samples of a step."`
 
+	Sequences int `placeholder:"N" help:"Sequences that are decoded at a time. Default: 8."`
+	Adapters  int `placeholder:"N" help:"Adapters that they have in turns, -1 for none. Default: one each."`
+	Past      int `placeholder:"N" help:"Tokens that each sequence has read before. Default: 16."`
+
 	Picture   string `placeholder:"FILE" help:"Image file to preprocess. Default: a drawn screen of 1155 by 853 pixels."`
 	Tokenizer string `placeholder:"DIR" env:"MOLE_TOKENIZER" help:"Folder of the tokenizer.json to measure. Default: that of the embedded network."`
 }
@@ -54,6 +58,7 @@ func (*benchCmd) Help() string {
     mole bench
     mole bench gemm lora --tier avx2 --threads 1
     mole bench step --widths 2b --layers 4 --vision-layers 4 --image 1155x853 --batch 4 --cached
+    mole bench decode --precision bf16 --sequences 8 --past 1000
     mole bench attention --csv figures.csv
     mole bench attention --against figures.csv` + exitHelp
 }
@@ -92,6 +97,7 @@ func (c *benchCmd) options() (bench.Options, error) {
 	o := bench.Options{
 		Threads: c.Threads, Tier: c.Tier, Precision: precision, Rounds: c.Rounds, Slice: c.Time, CPUTime: c.CPUTime,
 		Widths: c.Widths, Tokens: c.Tokens, Rank: c.Rank, Tokenizer: c.Tokenizer,
+		Decode: bench.Decode{Sequences: c.Sequences, Adapters: c.Adapters, Past: c.Past},
 		Step: bench.Step{
 			Layers: c.Layers, VisionLayers: c.VisionLayers, Vocab: c.Vocab, Image: c.Image, Text: c.Text, Labels: c.Labels,
 			Batch: c.Batch, Steps: c.Steps, Preset: c.Preset, PassTokens: c.PassTokens,

@@ -17,7 +17,7 @@ func TestParity(t *testing.T) {
 		wantErr string // part of standard error
 	}{
 		{"good", []string{"--strict", dir + "generate"}, statusOK, "1 case: 1 ok,", ""},
-		{"every value", []string{"-v", dir + "generate"}, statusOK, "  step 63", ""},
+		{"every value", []string{"-v", dir + "generate"}, statusOK, "together, step 63", ""},
 		{"no folder", []string{"nothing/here", dir + "generate"}, statusFailed, "case here: open case.json", "mole: 1 of 2 cases do not"},
 		{"no case", []string{"."}, statusFailed, "case mole: open case.json", "mole: 1 of 1 cases do not"},
 		{"same name", []string{dir + "generate", dir + "generate/"}, statusOK, "../../parity/testdata/generate  config", ""},

@@ -16,7 +16,7 @@ func (n *Net) Linear(site string, x, y, dy, dx tensor.Tensor) error {
 			continue
 		}
 		mark := n.arena.Mark()
-		t := n.linear(l, x, y)
+		t := n.linear(l, x, nil, y)
 		n.linearGrad(l, t, dx, 0, dy)
 		n.arena.Release(mark)
 		return n.dev.Sync()

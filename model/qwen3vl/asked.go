@@ -15,6 +15,18 @@ type queries struct {
 	rows      tensor.Tensor // [R] I32, ascending; none stands for all
 	cos, sin  tensor.Tensor // [R, D/2]
 	attention device.Attention
+	mix       *mixture // of an engine, else nil
+}
+
+// count returns R, 0 for none.
+func (q *queries) count() int { return q.cos.Shape[0] }
+
+// of returns the first R rows of x, none for none.
+func (q *queries) of(x tensor.Tensor) tensor.Tensor {
+	if q.count() == 0 {
+		return tensor.Tensor{}
+	}
+	return x.Rows(0, q.count())
 }
 
 // turned returns queries at the given positions, without segments.

@@ -21,6 +21,8 @@ type inputs struct {
 	// the inner channels of its MLP [T, F]. A tape holds views of them; the way back
 	// computes them again, which costs less than the memory of all layers.
 	normed, wide tensor.Tensor
+
+	order tensor.Tensor // [T] I32, 0 to T−1, of an engine
 }
 
 // inputs copies b to the device, with the rows that the last layer computes;
@@ -107,14 +109,42 @@ type layerTape struct {
 }
 
 // keys says where the keys and values of a layer are: new rows are written to
-// k and v [T, K, D], attention reads allK and allV [S, K, D], which hold them.
-type keys struct{ k, v, allK, allV tensor.Tensor }
+// k and v [T, K, D], attention reads allK and allV [S, K, D], which hold them once
+// runs are copied.
+type keys struct {
+	k, v, allK, allV tensor.Tensor
+	runs             []run
+}
 
 // freshKeys returns keys of their own for a pass without cache.
 func (n *Net) freshKeys(rows int) keys {
 	t := &n.config.Text
 	k, v := n.arena.F32(rows, t.KVHeads, t.HeadDim), n.arena.F32(rows, t.KVHeads, t.HeadDim)
-	return keys{k, v, k, v}
+	return keys{k: k, v: v, allK: k, allV: v}
+}
+
+// keysOf returns where the keys of layer i of a pass are.
+func (n *Net) keysOf(p *pass, i, rows int) keys {
+	if p.past > 0 {
+		return n.openedKeys(p, i, rows)
+	}
+	kv := n.freshKeys(rows)
+	if p.pools != nil {
+		kv.allK, kv.allV, kv.runs = p.pools[i].allK, p.pools[i].allV, p.runs
+	}
+	return kv
+}
+
+// store copies new keys and values to the cache.
+func (n *Net) store(kv keys, order tensor.Tensor) {
+	flat := func(t tensor.Tensor) tensor.Tensor {
+		return t.Reshape(tensor.Shape{t.Shape[0], t.Shape[1] * t.Shape[2]})
+	}
+	for _, r := range kv.runs {
+		rows := order.Rows(r.row, r.row+r.n)
+		n.dev.Gather(flat(kv.allK.Rows(r.key, r.key+r.n)), flat(kv.k), rows, tensor.Tensor{})
+		n.dev.Gather(flat(kv.allV.Rows(r.key, r.key+r.n)), flat(kv.v), rows, tensor.Tensor{})
+	}
 }
 
 // decoderForward runs the decoder layers on p.in. With keep it records the
@@ -125,12 +155,12 @@ func (n *Net) decoderForward(p *pass, keep bool) {
 	for i := range n.layers {
 		q := &p.in.every
 		if i == len(n.layers)-1 {
-			q, dst = &p.in.last, dst.Rows(0, p.in.last.cos.Shape[0])
+			q, dst = &p.in.last, p.in.last.of(dst)
 		}
 		mark := n.arena.Mark()
-		kv := n.layerKeys(p, i, x.Shape[0])
+		kv := n.keysOf(p, i, x.Shape[0])
 		tape := n.layerForward(&n.layers[i], x, dst, p.in, q, kv)
-		n.learn(p, i, kv)
+		n.retain(p, i, kv)
 		if keep {
 			p.text = append(p.text, tape)
 		} else {
@@ -188,44 +218,57 @@ func (n *Net) visualGrad(p *pass, dx tensor.Tensor) tensor.Tensor {
 }
 
 // layerForward sets dst [R, C] to the output of l on x [T, C] at the rows of q
-// (specification qwen3-vl, 4.2).
+// (specification qwen3-vl, 4.2). Without such rows it computes keys and values.
 func (n *Net) layerForward(l *textLayer, x, dst tensor.Tensor, in *inputs, q *queries, kv keys) layerTape {
 	c := &n.config.Text
-	all, rows := x.Shape[0], dst.Shape[0]
-	t := layerTape{x: x, rstd1: n.arena.F32(all), mid: n.arena.F32(rows, c.Hidden), rstd2: n.arena.F32(rows)}
+	rows := q.count()
+	t := layerTape{x: x, rstd1: n.arena.F32(x.Shape[0])}
 
 	a := in.normed
 	n.dev.RMSNorm(a, t.rstd1, x, l.inputNorm.w, c.Eps)
-	n.attend(l, a, in, q, kv, &t)
-	t.o = n.linear(l.o, t.y.Reshape(tensor.Shape{rows, c.Heads * c.HeadDim}), t.mid)
+	n.learn(l, a, in, kv, &t)
+	if rows == 0 {
+		return t
+	}
+	t.mid, t.rstd2 = n.arena.F32(rows, c.Hidden), n.arena.F32(rows)
+	n.attend(l, a, q, kv, &t)
+	t.o = n.linear(l.o, t.y.Reshape(tensor.Shape{rows, c.Heads * c.HeadDim}), q.mix, t.mid)
 	n.dev.Add(t.mid, t.mid, n.pick(x, q))
 
 	b := in.normed.Rows(0, rows)
 	n.dev.RMSNorm(b, t.rstd2, t.mid, l.postNorm.w, c.Eps)
 	t.gate, t.up = n.arena.F32(rows, c.Intermediate), n.arena.F32(rows, c.Intermediate)
-	t.gateT = n.linear(l.gate, b, t.gate)
-	t.upT = n.linear(l.up, b, t.up)
+	t.gateT = n.linear(l.gate, b, q.mix, t.gate)
+	t.upT = n.linear(l.up, b, q.mix, t.up)
 	h := in.wide.Rows(0, rows)
 	n.dev.SwiGLU(h, t.gate, t.up)
-	t.down = n.linear(l.down, h, dst)
+	t.down = n.linear(l.down, h, q.mix, dst)
 	n.dev.Add(dst, dst, t.mid)
 	return t
 }
 
+// learn sets the keys and values of l, of all rows, on the normed input a.
+func (n *Net) learn(l *textLayer, a tensor.Tensor, in *inputs, kv keys, t *layerTape) {
+	c := &n.config.Text
+	t.k0 = n.arena.F32(a.Shape[0], c.KVHeads*c.HeadDim)
+	t.k = n.linear(l.k, a, in.every.mix, t.k0)
+	t.v = n.linear(l.v, a, in.every.mix, kv.v.Reshape(t.k0.Shape))
+	t.kr, t.vr = kv.k, kv.v
+	t.kRstd = n.headNorm(t.kr, t.k0, l.kNorm.w)
+	n.dev.RoPE(t.kr, in.cos, in.sin, 1)
+	n.store(kv, in.order)
+}
+
 // attend sets t.y to the attention of l, at the rows of q, on the normed input
 // a.
-func (n *Net) attend(l *textLayer, a tensor.Tensor, in *inputs, q *queries, kv keys, t *layerTape) {
+func (n *Net) attend(l *textLayer, a tensor.Tensor, q *queries, kv keys, t *layerTape) {
 	c := &n.config.Text
-	rows := q.cos.Shape[0]
-	t.q0, t.k0 = n.arena.F32(rows, c.Heads*c.HeadDim), n.arena.F32(a.Shape[0], c.KVHeads*c.HeadDim)
-	t.q = n.linear(l.q, n.pick(a, q), t.q0)
-	t.k = n.linear(l.k, a, t.k0)
-	t.v = n.linear(l.v, a, kv.v.Reshape(t.k0.Shape))
-	t.qr, t.kr, t.vr = n.arena.F32(rows, c.Heads, c.HeadDim), kv.k, kv.v
+	rows := q.count()
+	t.q0 = n.arena.F32(rows, c.Heads*c.HeadDim)
+	t.q = n.linear(l.q, n.pick(a, q), q.mix, t.q0)
+	t.qr = n.arena.F32(rows, c.Heads, c.HeadDim)
 	t.qRstd = n.headNorm(t.qr, t.q0, l.qNorm.w)
-	t.kRstd = n.headNorm(t.kr, t.k0, l.kNorm.w)
 	n.dev.RoPE(t.qr, q.cos, q.sin, 1)
-	n.dev.RoPE(t.kr, in.cos, in.sin, 1)
 	t.y, t.lse = n.arena.Alloc(tensor.F32, t.qr.Shape), n.arena.F32(rows, c.Heads)
 	n.dev.Attention(t.y, t.lse, t.qr, kv.allK, kv.allV, q.attention)
 }

@@ -16,8 +16,8 @@ type headTape struct {
 }
 
 // headForward computes the logits of some rows of x [any, C] only: the
-// vocabulary product is the most expensive of all.
-func (n *Net) headForward(x tensor.Tensor, rows []int32) headTape {
+// vocabulary product is the most expensive of all. m is as for linear.
+func (n *Net) headForward(x tensor.Tensor, rows []int32, m *mixture) headTape {
 	c := n.config.Text
 	r := len(rows)
 	h := headTape{rows: n.ints(rows), x: n.arena.F32(r, c.Hidden), rstd: n.arena.F32(r)}
@@ -26,7 +26,7 @@ func (n *Net) headForward(x tensor.Tensor, rows []int32) headTape {
 	n.dev.RMSNorm(y, h.rstd, h.x, n.norm.w, c.Eps)
 	n.trace("text.norm", y)
 	h.logits = n.arena.F32(r, c.Vocab)
-	h.normed = n.linear(n.head, y, h.logits)
+	h.normed = n.linear(n.head, y, m, h.logits)
 	return h
 }
 
@@ -37,7 +37,7 @@ func (n *Net) lossForward(p *pass, labels []batch.Label) {
 	for i, l := range labels {
 		rows[i], targets[i], weights[i] = l.Row, l.Target, l.Weight
 	}
-	h := n.headForward(p.out, p.at(rows))
+	h := n.headForward(p.out, p.at(rows), nil)
 	h.loss = n.arena.F32(len(labels))
 	n.dev.CrossEntropy(h.loss, h.logits, h.logits, n.ints(targets), n.floats(weights, len(weights)))
 	p.labels = h

@@ -11,18 +11,23 @@ type linearTape struct{ x, u tensor.Tensor }
 
 // linear sets ys, which together have the layer's output channels side by
 // side, to x·Wᵀ + bias + scale·(x·Aᵀ)·Bᵀ (specification qwen3-vl, 9.1). Several
-// destinations serve the fused q, k, v of the tower.
-func (n *Net) linear(l *linear, x tensor.Tensor, ys ...tensor.Tensor) linearTape {
+// destinations serve the fused q, k, v of the tower. m says which rows have which
+// adapter, nil that all have that of n.
+func (n *Net) linear(l *linear, x tensor.Tensor, m *mixture, ys ...tensor.Tensor) linearTape {
 	t := linearTape{x: x}
+	if m != nil {
+		n.mix(l, x, ys[0], m)
+		return t
+	}
 	p := n.pairs[l.id]
 	if p != nil {
 		t.u = n.arena.F32(x.Shape[0], p.a.Shape[0])
-		n.dev.MatMul(t.u, x, p.a, device.MatMul{TransB: true, Alpha: p.scale, Stream: n.decoding})
+		n.dev.MatMul(t.u, x, p.a, device.MatMul{TransB: true, Alpha: p.scale})
 	}
 	lo := 0
 	for _, y := range ys {
 		hi := lo + y.Shape[1]
-		o := device.MatMul{TransB: true, Alpha: 1, Stream: n.decoding}
+		o := device.MatMul{TransB: true, Alpha: 1}
 		if !l.bias.IsZero() {
 			o.Bias = l.bias.Rows(lo, hi)
 		}

@@ -108,7 +108,7 @@ func newLinearCall(b *testing.B, o cpu.Options, in, out, tokens, rank int) *line
 // run is a step of the layer; it returns how much was multiplied and added.
 func (c *linearCall) run() float64 {
 	c.net.arena.Reset()
-	tape := c.net.linear(&c.layer, c.x, c.y)
+	tape := c.net.linear(&c.layer, c.x, nil, c.y)
 	c.net.linearGrad(&c.layer, tape, c.dx, 0, c.dy)
 	return c.flops
 }

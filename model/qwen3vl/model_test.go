@@ -213,38 +213,6 @@ func TestBadBatches(t *testing.T) {
 	}
 }
 
-func TestBadSessions(t *testing.T) {
-	m := newModel(t, cpu.Options{}, sine)
-	n := newNet(t, m, "")
-	prompt := pack(t, m, batch.Example{Tokens: []int32{1, 2, 3}})
-	if _, err := n.Start(prompt, 2); err == nil {
-		t.Error("a prompt longer than its session was accepted")
-	}
-	two := pack(t, m, batch.Example{Tokens: []int32{1}}, batch.Example{Tokens: []int32{2}})
-	if _, err := n.Start(two, 8); err == nil {
-		t.Error("two sequences were accepted")
-	}
-	s, err := n.Start(prompt, 4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if _, err := s.Next(1); err == nil {
-		t.Error("decoding before the prompt was run worked")
-	}
-	for _, count := range []int{0, -1, 4} {
-		if _, err := s.Prefill(count); err == nil {
-			t.Errorf("prefill of %d of 3 tokens worked", count)
-		}
-	}
-	if _, err := s.Prefill(3); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Next(64); err == nil {
-		t.Error("a token outside the vocabulary was accepted")
-	}
-}
-
 // addProduct adds scale·B·A of p to F32 elements.
 func addProduct(data []byte, p *lora.Pair) {
 	for at := range p.Site.Out * p.Site.In {

@@ -20,16 +20,13 @@ type Net struct {
 	Trace func(name string, t tensor.Tensor)
 
 	*Model
-	pairs  []*pair // by linear.id; nil where there is no adapter
-	params []lora.Param
-	low    lowest
-	drop   float64 // the adapter's dropout
-	// decoding says that nobody compares this pass to the bit with one of more
-	// rows.
-	decoding bool
-	prefix   *prefix // nil unless Remember was called
-	arena    *device.Arena
-	pass     *pass // of the last Forward, for Backward
+	pairs   []*pair // by linear.id; nil where there is no adapter
+	params  []lora.Param
+	low     lowest
+	drop    float64  // the adapter's dropout
+	opening *opening // nil unless Remember was called
+	arena   *device.Arena
+	pass    *pass // of the last Forward, for Backward
 }
 
 // pair is the adapter of one linear layer on the device. Gradients are there
@@ -186,7 +183,13 @@ func (n *Net) zeros(s tensor.Shape) tensor.Tensor {
 // Close frees the adapter and the memory of the passes.
 func (n *Net) Close() {
 	n.arena.Free()
-	n.prefix.free(n)
+	n.opening.free(n)
+	n.freePairs()
+	n.pass = nil
+}
+
+// freePairs frees the adapter.
+func (n *Net) freePairs() {
 	for _, p := range n.pairs {
 		if p == nil {
 			continue
@@ -197,7 +200,7 @@ func (n *Net) Close() {
 			}
 		}
 	}
-	n.pairs, n.params, n.pass = nil, nil, nil
+	n.pairs, n.params = nil, nil
 }
 
 // pass is what Backward needs of a forward pass.
@@ -206,10 +209,14 @@ type pass struct {
 	vision *tower // nil without images
 	text   []layerTape
 	asked  []int32       // rows of the batch that out has, ascending; nil for all
-	past   int           // rows of the batch that the prefix stands for
-	learn  int           // rows of the batch that become the prefix
+	past   int           // rows of the batch that the opening stands for
+	retain int           // rows of the batch that become the opening
 	out    tensor.Tensor // [R, C], after the last layer
 	labels headTape
+
+	// Of an engine: the cache, and where the keys of this pass go in it.
+	pools []keys
+	runs  []run
 }
 
 // Forward runs b and returns the loss in nats of each of b.Labels, in order.
@@ -283,7 +290,7 @@ func (n *Net) Outputs(b *batch.Batch, rows []int32) (Outputs, error) {
 			rows = append(rows, int32(i))
 		}
 	}
-	h := n.headForward(p.out, p.at(rows))
+	h := n.headForward(p.out, p.at(rows), nil)
 	var o Outputs
 	if o.Hidden, err = n.readFloats(h.normed.x); err == nil {
 		o.Logits, err = n.readFloats(h.logits)
@@ -309,8 +316,8 @@ func (n *Net) run(b *batch.Batch, rows []int32, keep bool) (*pass, error) {
 		n.recall(p, b)
 	}
 	n.decoderForward(p, keep)
-	if p.learn > 0 {
-		n.prefix.tokens = slices.Clone(b.Tokens[:p.learn])
+	if p.retain > 0 {
+		n.opening.tokens = slices.Clone(b.Tokens[:p.retain])
 	}
 	return p, nil
 }

@@ -102,53 +102,6 @@ func forest(t *testing.T, m *Model, paths []batch.Example) *batch.Batch {
 	return b
 }
 
-// TestPrefill compares prefill in pieces, and decoding, with a whole pass.
-func TestPrefill(t *testing.T) {
-	m := newModel(t, cpu.Options{}, noise(3))
-	c := m.Config()
-	n := newNet(t, m, "text")
-	prompt := pack(t, m, example(c, 3, picture(c, 4, 6, 5), 9, picture(c, 6, 2, 6), 23, 31, 8))
-	rows := len(prompt.Tokens)
-	decoded := []int32{7, 61, 12} // a placeholder that was decoded is an ordinary token
-	for _, piece := range []int{1, 3, 7, rows} {
-		s, err := n.Start(prompt, rows+len(decoded))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for at := 0; at < rows; at += piece {
-			end := min(at+piece, rows)
-			got, err := s.Prefill(end - at)
-			if err != nil {
-				t.Fatal(err)
-			}
-			near(t, fmt.Sprintf("pieces of %d, row %d", piece, end-1), got, logits(t, n, prompt, int32(end-1)))
-		}
-		checkDecode(t, n, s, prompt, decoded)
-		s.Close()
-	}
-}
-
-// checkDecode feeds ids to s and compares each step with a pass over the
-// longer sequence.
-func checkDecode(t *testing.T, n *Net, s *Session, prompt *batch.Batch, ids []int32) {
-	t.Helper()
-	longer := *prompt
-	next := prompt.Next(0)
-	for i, id := range ids {
-		got, err := s.Next(id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := next + int32(i)
-		longer.Tokens = append(slices.Clone(longer.Tokens), id)
-		longer.Pos = append(slices.Clone(longer.Pos), [3]int32{p, p, p})
-		near(t, fmt.Sprintf("decoded %d", i), got, logits(t, n, &longer, int32(len(longer.Tokens)-1)))
-	}
-	if _, err := s.Next(1); err == nil {
-		t.Error("a full session took another token")
-	}
-}
-
 // TestTwoImages compares the features of two images encoded together with
 // those of each alone.
 func TestTwoImages(t *testing.T) {

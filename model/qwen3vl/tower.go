@@ -91,7 +91,7 @@ func (n *Net) patchRows(t *tower, images []*vision.Patches, patches int) tensor.
 		place.add(v, im.Grid)
 		at += rows
 	}
-	t.pixels = n.linear(n.patch, pixels, x)
+	t.pixels = n.linear(n.patch, pixels, nil, x)
 	n.trace("vision.patch_embed", x)
 	learned := n.arena.F32(patches, v.Hidden)
 	rows := n.ints(place.rows).Reshape(tensor.Shape{patches, 4})
@@ -156,18 +156,18 @@ func (n *Net) blockForward(b *block, x, dst tensor.Tensor, t *tower) blockTape {
 	a := t.normed
 	p.mean1, p.rstd1 = n.layerNorm(a, x, b.norm1)
 	p.q, p.k, p.v = n.arena.F32(rows, width), n.arena.F32(rows, width), n.arena.F32(rows, width)
-	p.qkv = n.linear(b.qkv, a, p.q, p.k, p.v)
+	p.qkv = n.linear(b.qkv, a, nil, p.q, p.k, p.v)
 	n.look(&p, t)
-	p.proj = n.linear(b.proj, p.y.Reshape(x.Shape), p.mid)
+	p.proj = n.linear(b.proj, p.y.Reshape(x.Shape), nil, p.mid)
 	n.dev.Add(p.mid, p.mid, x)
 
 	c := t.normed
 	p.mean2, p.rstd2 = n.layerNorm(c, p.mid, b.norm2)
 	p.up = n.arena.F32(rows, n.config.Vision.Intermediate)
-	p.fc1 = n.linear(b.fc1, c, p.up)
+	p.fc1 = n.linear(b.fc1, c, nil, p.up)
 	g := t.wide
 	n.dev.GELU(g, p.up, device.GELUTanh)
-	p.fc2 = n.linear(b.fc2, g, dst)
+	p.fc2 = n.linear(b.fc2, g, nil, dst)
 	n.dev.Add(dst, dst, p.mid)
 	return p
 }
@@ -202,9 +202,9 @@ func (n *Net) mergerForward(m *merger, x, dst tensor.Tensor) mergerTape {
 	a := n.arena.Alloc(tensor.F32, t.x.Shape)
 	t.mean, t.rstd = n.layerNorm(a, t.x, m.norm)
 	t.up = n.arena.Alloc(tensor.F32, joined)
-	t.fc1 = n.linear(m.fc1, a.Reshape(joined), t.up)
+	t.fc1 = n.linear(m.fc1, a.Reshape(joined), nil, t.up)
 	g := n.arena.Alloc(tensor.F32, joined)
 	n.dev.GELU(g, t.up, device.GELUErf)
-	t.fc2 = n.linear(m.fc2, g, dst)
+	t.fc2 = n.linear(m.fc2, g, nil, dst)
 	return t
 }

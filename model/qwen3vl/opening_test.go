@@ -62,7 +62,7 @@ func TestRemember(t *testing.T) {
 			for i, step := range beginnings(t, m) {
 				b := step.batch
 				known := clever.common(b, slices.Sorted(slices.Values(b.Ends)))
-				if !slices.Equal(clever.prefix.tokens, b.Tokens[:known]) {
+				if !slices.Equal(clever.opening.tokens, b.Tokens[:known]) {
 					known = 0
 				}
 				if known != step.known {

@@ -7,14 +7,14 @@ import (
 	"mole/tensor"
 )
 
-// prefix is text that passes begin with, and what every layer made of it.
-type prefix struct {
+// opening is text that passes begin with, and what every layer made of it.
+type opening struct {
 	tokens []int32 // nil as long as nothing is there
 	layers []keys  // k and v [P, K·D]
 }
 
-// minPrefix is the fewest tokens that are worth remembering.
-const minPrefix = 16
+// minOpening is the fewest tokens that are worth remembering.
+const minOpening = 16
 
 // Remember makes n keep the keys and values of the text that a batch begins
 // with, and leave that text out of the next batches that begin with the same:
@@ -22,41 +22,41 @@ const minPrefix = 16
 // the last bit. Passes with gradients do not take part, and the weights of the
 // adapter must not change any more.
 func (n *Net) Remember() {
-	if n.prefix == nil {
-		n.prefix = &prefix{}
+	if n.opening == nil {
+		n.opening = &opening{}
 	}
 }
 
-// free gives the memory of p back. p may be nil.
-func (p *prefix) free(n *Net) {
-	if p == nil {
+// free gives the memory of o back. o may be nil.
+func (o *opening) free(n *Net) {
+	if o == nil {
 		return
 	}
-	for _, l := range p.layers {
+	for _, l := range o.layers {
 		n.dev.Free(l.k)
 		n.dev.Free(l.v)
 	}
-	p.tokens, p.layers = nil, nil
+	o.tokens, o.layers = nil, nil
 }
 
 // common returns the number of tokens that all examples of b begin with and
 // that can be remembered: text without a picture, whose own outputs nobody
 // asks for. asked ascends; nil stands for all rows.
 func (n *Net) common(b *batch.Batch, asked []int32) int {
-	if n.prefix == nil || len(asked) == 0 || len(b.Segments) < 2 {
+	if n.opening == nil || len(asked) == 0 || len(b.Segments) < 2 {
 		return 0
 	}
 	end := b.End(0)
 	roots := slices.ContainsFunc(b.Segments[1:], func(s batch.Segment) bool { return s.Parent == batch.NoParent })
 	seen := len(b.Visual) > 0 && b.Visual[0].Row < end
-	if end < minPrefix || asked[0] < end || roots || seen {
+	if end < minOpening || asked[0] < end || roots || seen {
 		return 0
 	}
 	return int(end)
 }
 
 // recall prepares a pass over b that asks for some rows: with in set to rows
-// that are not in the prefix, if that is what b begins with. Otherwise it makes
+// that are not in the opening, if that is what b begins with. Otherwise it makes
 // room for the beginning of b, which the pass will fill.
 func (n *Net) recall(p *pass, b *batch.Batch) {
 	count := n.common(b, p.asked)
@@ -64,18 +64,18 @@ func (n *Net) recall(p *pass, b *batch.Batch) {
 		p.in = n.inputs(b, p.asked)
 		return
 	}
-	if slices.Equal(n.prefix.tokens, b.Tokens[:count]) {
+	if slices.Equal(n.opening.tokens, b.Tokens[:count]) {
 		p.past = count
 		p.in = n.behind(b, count, p.asked)
 		return
 	}
 	p.in = n.inputs(b, p.asked)
-	p.learn = count
-	n.prefix.free(n)
+	p.retain = count
+	n.opening.free(n)
 	t := &n.config.Text
 	shape := tensor.Shape{count, t.KVHeads * t.HeadDim}
 	for range n.layers {
-		n.prefix.layers = append(n.prefix.layers, keys{k: n.dev.Alloc(tensor.F32, shape), v: n.dev.Alloc(tensor.F32, shape)})
+		n.opening.layers = append(n.opening.layers, keys{k: n.dev.Alloc(tensor.F32, shape), v: n.dev.Alloc(tensor.F32, shape)})
 	}
 }
 
@@ -97,28 +97,25 @@ func (n *Net) behind(b *batch.Batch, past int, asked []int32) *inputs {
 	return in
 }
 
-// layerKeys returns the keys of layer i for a pass over rows new rows: with
-// those of the prefix before them, if the pass goes without it.
-func (n *Net) layerKeys(p *pass, i, rows int) keys {
-	if p.past == 0 {
-		return n.freshKeys(rows)
-	}
+// openedKeys returns the keys of layer i for a pass over rows new rows, with
+// those of the opening before them, which the pass goes without.
+func (n *Net) openedKeys(p *pass, i, rows int) keys {
 	all := n.freshKeys(p.past + rows)
-	past := n.prefix.layers[i]
+	past := n.opening.layers[i]
 	n.copyRows(all.allK.Rows(0, p.past).Reshape(past.k.Shape), past.k)
 	n.copyRows(all.allV.Rows(0, p.past).Reshape(past.v.Shape), past.v)
 	all.k, all.v = all.allK.Rows(p.past, p.past+rows), all.allV.Rows(p.past, p.past+rows)
 	return all
 }
 
-// learn keeps what layer i made of the beginning of a pass.
-func (n *Net) learn(p *pass, i int, kv keys) {
-	if p.learn == 0 {
+// retain keeps what layer i made of the beginning of a pass.
+func (n *Net) retain(p *pass, i int, kv keys) {
+	if p.retain == 0 {
 		return
 	}
-	l := n.prefix.layers[i]
-	n.copyRows(l.k, kv.allK.Rows(0, p.learn).Reshape(l.k.Shape))
-	n.copyRows(l.v, kv.allV.Rows(0, p.learn).Reshape(l.v.Shape))
+	l := n.opening.layers[i]
+	n.copyRows(l.k, kv.allK.Rows(0, p.retain).Reshape(l.k.Shape))
+	n.copyRows(l.v, kv.allV.Rows(0, p.retain).Reshape(l.v.Shape))
 }
 
 // copyRows sets dst [T, C] to src [T, C].
