@@ -77,6 +77,7 @@ type Scratch struct {
 	second           *secondPair
 	flipped          *MatMul
 	parts            *[2]MatMul // of MatVec
+	a16              []uint16   // of MatVec
 }
 
 // bestTier is the result of Best, which does not change.

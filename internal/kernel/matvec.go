@@ -8,8 +8,9 @@ package kernel
 // added up in halves, then what is left of k less than a whole register is added
 // in float64, in which the rest is computed as well, to be rounded once; the second
 // pair is a product of its own, added to a C that is rounded already. Element
-// (i, j) therefore differs from that of Tier.MatMul by rounding. bfloat16 are
-// widened on every tier. The generic tier gives the same bytes as Tier.MatMul.
+// (i, j) therefore differs from that of Tier.MatMul by rounding. Where Tier.MatMul
+// multiplies bfloat16 in pairs, lanes are pairs; elsewhere bfloat16 are widened.
+// The generic tier gives the same bytes as Tier.MatMul.
 func (t Tier) MatVec(m *MatMul, s *Scratch) {
 	m.check()
 	if m.TransA || !m.TransB {

@@ -1,40 +1,62 @@
 package kernel
 
-// A vecF32 and a vecBF16 are kernels that set sums [rows of x, rows of w] to
-// x · wᵀ. Rows of x and of w begin their stride of bytes apart. A step is a
-// register of w; for a matrix in bfloat16 each step of x has the elements with
-// even numbers first. The rows of w after these are fetched into the cache.
+// A vecF32, a vecBF16 and a vecPairs are kernels that set sums [rows of x, rows of
+// w] to x · wᵀ. Rows of x and of w begin their stride of bytes apart. A step is a
+// register of w; for a matrix in bfloat16 that is widened each step of x has the
+// elements with even numbers first. The rows of w after these are fetched into the
+// cache.
 type (
-	vecF32  func(steps uintptr, x *float32, xStride uintptr, w *float32, wStride uintptr, sums *float32)
-	vecBF16 func(steps uintptr, x *float32, xStride uintptr, w *uint16, wStride uintptr, sums *float32)
+	vecF32   func(steps uintptr, x *float32, xStride uintptr, w *float32, wStride uintptr, sums *float32)
+	vecBF16  func(steps uintptr, x *float32, xStride uintptr, w *uint16, wStride uintptr, sums *float32)
+	vecPairs func(steps uintptr, x *uint16, xStride uintptr, w *uint16, wStride uintptr, sums *float32)
 )
 
-// vecRows is the largest number of rows of x that a kernel takes.
-const vecRows = 4
+const (
+	// vecBlock is how many rows of w meet all rows of x, some at a time, before the
+	// next: they stay in the second-level cache. It is a multiple of what kernels
+	// take.
+	vecBlock = 48
+	// vecSums is the largest number of sums of a kernel.
+	vecSums = 24
+)
 
-// vecBlock is how many rows of w meet all rows of x, some at a time, before the
-// next: they stay in the second-level cache. It is a multiple of what kernels take.
-const vecBlock = 32
-
-// A vecTier is what a tier brings to products of few rows.
+// A vecTier is what a tier brings to products of few rows: kernels by rows of x
+// less one, and the rows of w that they take.
 type vecTier struct {
-	lanes int          // of a register
-	cols  [vecRows]int // rows of w that a kernel takes, by rows of x less one
-	f32   []vecF32
-	bf16  []vecBF16
+	lanes             int // of a register
+	f32               []vecF32
+	bf16              []vecBF16
+	paired            []vecPairs // or nil
+	colsF32, colsBF16 []int
+	colsPaired        []int
 }
 
 var vecTiers = [...]vecTier{
-	AVX2:       {8, [...]int{4, 4, 2, 2}, vecF32AVX2, vecBF16AVX2},
-	AVX512:     {16, [...]int{4, 4, 4, 4}, vecF32AVX512, vecBF16AVX512},
-	AVX512BF16: {16, [...]int{4, 4, 4, 4}, vecF32AVX512, vecBF16AVX512},
+	AVX2: {
+		lanes: 8,
+		f32:   vecF32AVX2, colsF32: []int{4, 4, 2, 2},
+		bf16: vecBF16AVX2, colsBF16: []int{4, 4, 2, 2},
+	},
+	AVX512: {
+		lanes: 16,
+		f32:   vecF32AVX512, colsF32: []int{4, 4, 4, 4},
+		bf16: vecBF16AVX512, colsBF16: []int{4, 4, 4, 4},
+	},
+	AVX512BF16: {
+		lanes: 16,
+		f32:   vecF32AVX512, colsF32: []int{4, 4, 4, 4},
+		bf16: vecBF16AVX512, colsBF16: []int{4, 4, 4, 4},
+		paired: vecPairsAVX512BF16, colsPaired: []int{4, 4, 4, 4, 3, 3, 3, 3},
+	},
 }
 
 // A vecProduct is a product of few rows at work.
 type vecProduct struct {
 	MatMul // a copy, which need not be on the heap
 	*vecTier
+	cols        []int     // rows of w that a kernel takes, by rows of x less one
 	x           []float32 // A as the kernels take it
+	x16         []uint16  // the same in pairs, or nil
 	stride      int       // of x
 	done        int       // elements of k that the kernels take
 	first, rows int       // of A, at work
@@ -44,8 +66,8 @@ type vecProduct struct {
 // matVec is MatVec on a vector tier.
 func matVec(t Tier, m *MatMul, s *Scratch) {
 	v := vecProduct{MatMul: *m, vecTier: &vecTiers[t], x: m.A, stride: m.LDA}
-	v.layOut(s)
-	groups := mmPieces(m.M, vecRows)
+	v.layOut(s, m.pairs(t))
+	groups := mmPieces(m.M, len(v.cols))
 	for j := 0; j < m.N; j += vecBlock {
 		for g := range groups {
 			v.first = m.M * g / groups
@@ -67,14 +89,21 @@ func (v *vecProduct) block(j, end int) {
 }
 
 // layOut sets x: A itself if that will do.
-func (v *vecProduct) layOut(s *Scratch) {
+func (v *vecProduct) layOut(s *Scratch, pairs bool) {
 	step := v.lanes
+	v.cols = v.colsF32
 	if v.B16 != nil {
 		step *= 2
+		v.cols = v.colsBF16
 	}
 	v.done = v.K / step * step
-	s.sums = mmGrow(s.sums, 4*vecRows)
+	s.sums = mmGrow(s.sums, vecSums)
 	v.sums = s.sums
+	if pairs {
+		v.cols = v.colsPaired
+		v.layOutPairs(s)
+		return
+	}
 	if v.B16 == nil && !v.RoundA {
 		return
 	}
@@ -82,6 +111,17 @@ func (v *vecProduct) layOut(s *Scratch) {
 	v.x, v.stride = s.a, v.done
 	for i := range v.M {
 		v.layOutRow(v.x[i*v.done:][:v.done], i)
+	}
+}
+
+// layOutPairs sets x16 to A, rounded.
+func (v *vecProduct) layOutPairs(s *Scratch) {
+	s.a16 = mmGrow(s.a16, v.M*v.done)
+	v.x16, v.stride = s.a16, v.done
+	for i := range v.M {
+		if v.done > 0 {
+			vecRoundPairs(&v.A[i*v.LDA], uintptr(v.done/(2*v.lanes)), &v.x16[i*v.done])
+		}
 	}
 }
 
@@ -105,30 +145,40 @@ func (v *vecProduct) layOutRow(x []float32, i int) {
 // columns computes columns j to j+n-1 of the rows at work. stride is that of rows
 // of B, or 0 for n = 1, where the kernel does the same row a few times.
 func (v *vecProduct) columns(j, n, stride int) {
-	cols := v.cols[v.rows-1]
 	v.sum(j, stride)
+	cols := v.cols[v.rows-1]
 	for r := range v.rows {
 		i := v.first + r
-		for c := range n {
-			sum := float64(v.sums[r*cols+c])
-			for k := v.done; k < v.K; k++ {
-				sum += float64(v.a(i, k)) * float64(v.b(k, j+c))
-			}
-			v.setGeneric(i, j+c, sum)
+		sums := v.sums[r*cols:][:n]
+		if v.done == v.K && v.Alpha == 1 && v.Bias == nil && v.Beta == 0 {
+			copy(v.C[i*v.LDC+j:], sums)
+			continue
+		}
+		for c, sum := range sums {
+			v.set(i, j+c, float64(sum))
 		}
 	}
 }
 
+// set sets element (i, j) of C, given the sum of what the kernels take.
+func (v *vecProduct) set(i, j int, sum float64) {
+	for k := v.done; k < v.K; k++ {
+		sum += float64(v.a(i, k)) * float64(v.b(k, j))
+	}
+	v.setGeneric(i, j, sum)
+}
+
 // sum sets sums for some rows of B, from row j on.
 func (v *vecProduct) sum(j, stride int) {
-	kernel := v.rows - 1
-	x := uintptr(4 * v.stride)
+	kernel, steps, at := v.rows-1, uintptr(v.done/(2*v.lanes)), v.first*v.stride
 	switch {
 	case v.done == 0:
 		clear(v.sums)
+	case v.x16 != nil:
+		v.paired[kernel](steps, &v.x16[at], uintptr(2*v.stride), &v.B16[j*v.LDB], uintptr(2*stride), &v.sums[0])
 	case v.B16 != nil:
-		v.bf16[kernel](uintptr(v.done/(2*v.lanes)), &v.x[v.first*v.stride], x, &v.B16[j*v.LDB], uintptr(2*stride), &v.sums[0])
+		v.bf16[kernel](steps, &v.x[at], uintptr(4*v.stride), &v.B16[j*v.LDB], uintptr(2*stride), &v.sums[0])
 	default:
-		v.f32[kernel](uintptr(v.done/v.lanes), &v.x[v.first*v.stride], x, &v.B32[j*v.LDB], uintptr(4*stride), &v.sums[0])
+		v.f32[kernel](uintptr(v.done/v.lanes), &v.x[at], uintptr(4*v.stride), &v.B32[j*v.LDB], uintptr(4*stride), &v.sums[0])
 	}
 }

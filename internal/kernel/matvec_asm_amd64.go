@@ -34,12 +34,31 @@ var vecBF16AVX512 = []vecBF16{
 	vec4x4BF16AVX512,
 }
 
+// vecPairsAVX512BF16 holds the kernels of a matrix in Pairs, by rows of x less one.
+var vecPairsAVX512BF16 = []vecPairs{
+	vec1x4PairsAVX512BF16,
+	vec2x4PairsAVX512BF16,
+	vec3x4PairsAVX512BF16,
+	vec4x4PairsAVX512BF16,
+	vec5x3PairsAVX512BF16,
+	vec6x3PairsAVX512BF16,
+	vec7x3PairsAVX512BF16,
+	vec8x3PairsAVX512BF16,
+}
+
 // readLines reads n times 512 bytes, for benchmarks.
 //
 // Requires: AVX2
 //
 //go:noescape
 func readLines(p *byte, n uintptr)
+
+// vecRoundPairs sets dst to n times 32 elements of src, rounded.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func vecRoundPairs(src *float32, n uintptr, dst *uint16)
 
 // vec1x4F32AVX2 sets sums [1, 4] to x · wᵀ; see vecF32.
 //
@@ -152,3 +171,59 @@ func vec3x4BF16AVX512(steps uintptr, x *float32, xStride uintptr, w *uint16, wSt
 //
 //go:noescape
 func vec4x4BF16AVX512(steps uintptr, x *float32, xStride uintptr, w *uint16, wStride uintptr, sums *float32)
+
+// vec1x4PairsAVX512BF16 sets sums [1, 4] to x · wᵀ; see vecPairs.
+//
+// Requires: AVX512F, AVX512VL, AVX512_BF16
+//
+//go:noescape
+func vec1x4PairsAVX512BF16(steps uintptr, x *uint16, xStride uintptr, w *uint16, wStride uintptr, sums *float32)
+
+// vec2x4PairsAVX512BF16 sets sums [2, 4] to x · wᵀ; see vecPairs.
+//
+// Requires: AVX512F, AVX512VL, AVX512_BF16
+//
+//go:noescape
+func vec2x4PairsAVX512BF16(steps uintptr, x *uint16, xStride uintptr, w *uint16, wStride uintptr, sums *float32)
+
+// vec3x4PairsAVX512BF16 sets sums [3, 4] to x · wᵀ; see vecPairs.
+//
+// Requires: AVX512F, AVX512VL, AVX512_BF16
+//
+//go:noescape
+func vec3x4PairsAVX512BF16(steps uintptr, x *uint16, xStride uintptr, w *uint16, wStride uintptr, sums *float32)
+
+// vec4x4PairsAVX512BF16 sets sums [4, 4] to x · wᵀ; see vecPairs.
+//
+// Requires: AVX512F, AVX512VL, AVX512_BF16
+//
+//go:noescape
+func vec4x4PairsAVX512BF16(steps uintptr, x *uint16, xStride uintptr, w *uint16, wStride uintptr, sums *float32)
+
+// vec5x3PairsAVX512BF16 sets sums [5, 3] to x · wᵀ; see vecPairs.
+//
+// Requires: AVX512F, AVX512VL, AVX512_BF16
+//
+//go:noescape
+func vec5x3PairsAVX512BF16(steps uintptr, x *uint16, xStride uintptr, w *uint16, wStride uintptr, sums *float32)
+
+// vec6x3PairsAVX512BF16 sets sums [6, 3] to x · wᵀ; see vecPairs.
+//
+// Requires: AVX512F, AVX512VL, AVX512_BF16
+//
+//go:noescape
+func vec6x3PairsAVX512BF16(steps uintptr, x *uint16, xStride uintptr, w *uint16, wStride uintptr, sums *float32)
+
+// vec7x3PairsAVX512BF16 sets sums [7, 3] to x · wᵀ; see vecPairs.
+//
+// Requires: AVX512F, AVX512VL, AVX512_BF16
+//
+//go:noescape
+func vec7x3PairsAVX512BF16(steps uintptr, x *uint16, xStride uintptr, w *uint16, wStride uintptr, sums *float32)
+
+// vec8x3PairsAVX512BF16 sets sums [8, 3] to x · wᵀ; see vecPairs.
+//
+// Requires: AVX512F, AVX512VL, AVX512_BF16
+//
+//go:noescape
+func vec8x3PairsAVX512BF16(steps uintptr, x *uint16, xStride uintptr, w *uint16, wStride uintptr, sums *float32)

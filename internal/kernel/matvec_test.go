@@ -96,7 +96,7 @@ func TestMatVecPanics(t *testing.T) {
 // that is of the rate of the loop that only reads it.
 func BenchmarkMatVec(b *testing.B) {
 	const in, out = 2048, 48 << 10
-	w := matMulCase{m: 1, n: out, k: in, transB: true, b16: true, alpha: 1}.matMul()
+	w := matMulCase{m: 1, n: out, k: in, transB: true, b16: true, alpha: 1, round: true}.matMul()
 	for _, rows := range []int{1, 2, 4, 8, 16} {
 		m := *w
 		m.M, m.A, m.C = rows, make([]float32, rows*in), make([]float32, rows*out)

@@ -119,12 +119,15 @@ func fewRows() unit {
 		name: "matvec",
 		intro: `// Routines of products of few rows with a matrix that is read once. The line
 // above each says which instructions it requires; matvec_amd64.go chooses.`,
-		functions: []*function{read()},
+		functions: []*function{read(), roundRow()},
 	}
 	for _, t := range tiers {
-		for _, l := range vecTables(t) {
+		for _, l := range vecTables(t, vecF32, vecBF16) {
 			u.add(l)
 		}
+	}
+	for _, l := range vecTables(bf16Tier, vecPairs) {
+		u.add(l)
 	}
 	return u
 }

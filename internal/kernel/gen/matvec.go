@@ -1,32 +1,47 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
 // A vecs is a kernel that multiplies few rows x with rows of a matrix as they
 // lie in memory, k fastest in both: lanes are neighbours in k, and every product
 // of two rows has one register of sums. Registers from the bottom up: sums, row
 // by row of x; the pieces of all rows of x, if there is room; a row of the matrix
-// in pieces; a mask.
+// in pieces; a mask. Where there are many registers and many rows, the pieces of all
+// rows of the matrix are loaded first, and then x piece by piece.
 type vecs struct {
 	tier string
 	bank bank
-	rows int  // of x
-	cols int  // rows of the matrix
-	bf16 bool // the matrix is in bfloat16
+	rows int // of x
+	cols int // rows of the matrix
+	kind vecKind
 }
 
-// vecRows is the largest number of rows of x.
-const vecRows = 4
+// A vecKind says of what type the operands of a kernel are.
+type vecKind struct {
+	name   string
+	x, w   string // types in Go
+	sizes  [2]int // of their elements
+	pieces int    // registers that a step takes of a row of x
+}
+
+// The kinds: float32, a matrix in bfloat16 that is widened, and pairs of bfloat16.
+var (
+	vecF32   = vecKind{"F32", "float32", "float32", [2]int{4, 4}, 1}
+	vecBF16  = vecKind{"BF16", "float32", "uint16", [2]int{4, 2}, 2}
+	vecPairs = vecKind{"Pairs", "uint16", "uint16", [2]int{2, 2}, 1}
+)
 
 // vecTables returns the kernels of a tier.
-func vecTables(t tier) []table {
+func vecTables(t tier, kinds ...vecKind) []table {
 	var list []table
-	for _, bf16 := range []bool{false, true} {
-		v := vecs{tier: t.name, bank: t.bank, bf16: bf16}
-		_, _, name := v.element()
-		l := table{name: "vec" + name + t.name, kind: "vec" + name, what: "the kernels of a matrix in " + name + ", by rows of x less one"}
-		for v.rows = 1; v.rows <= vecRows; v.rows++ {
-			v.cols = vecCols(t.bank, v.rows)
+	for _, kind := range kinds {
+		v := vecs{tier: t.name, bank: t.bank, kind: kind}
+		l := table{name: "vec" + kind.name + t.name, kind: "vec" + kind.name, what: "the kernels of a matrix in " + kind.name + ", by rows of x less one"}
+		for v.rows = 1; v.rows <= kind.vecRows(); v.rows++ {
+			v.cols = v.most()
 			l.functions = append(l.functions, v.function())
 		}
 		list = append(list, l)
@@ -34,29 +49,28 @@ func vecTables(t tier) []table {
 	return list
 }
 
-// vecCols returns how many rows of the matrix are worked on together: enough
-// that sums do not wait for each other.
-func vecCols(b bank, rows int) int {
-	if b == ymm && rows > 2 {
-		return 2
+// vecRows returns the largest number of rows of x: so many that x stays near.
+func (k vecKind) vecRows() int {
+	if k == vecPairs {
+		return 8
 	}
 	return 4
 }
 
-// element returns the type of an element of the matrix, its bytes, and what it
-// is called in names.
-func (v vecs) element() (kind string, size int, name string) {
-	if v.bf16 {
-		return "uint16", 2, "BF16"
+// most returns how many rows of the matrix are worked on together: enough that sums
+// do not wait for each other.
+func (v vecs) most() int {
+	switch {
+	case v.bank == ymm && v.rows > 2:
+		return 2
+	case v.wide():
+		return 3
 	}
-	return "float32", 4, "F32"
+	return 4
 }
 
-// pieces returns the registers that a step takes of a row of x.
-func (v vecs) pieces() int {
-	_, size, _ := v.element()
-	return 4 / size
-}
+// wide reports whether x is loaded piece by piece.
+func (v vecs) wide() bool { return v.rows > 4 }
 
 // sum returns the register of the sums of two rows.
 func (v vecs) sum(row, col int) string { return v.bank.reg(row*v.cols + col) }
@@ -64,8 +78,8 @@ func (v vecs) sum(row, col int) string { return v.bank.reg(row*v.cols + col) }
 // x returns the register of a piece of a row of x, and whether there is one.
 func (v vecs) x(row, piece int) (r string, ok bool) {
 	const others = 3 // two pieces and the mask
-	i := v.rows*v.cols + row*v.pieces() + piece
-	ok = v.rows*(v.cols+v.pieces()) <= v.bank.count-others
+	i := v.rows*v.cols + row*v.kind.pieces + piece
+	ok = v.rows*(v.cols+v.kind.pieces) <= v.bank.count-others
 	return v.bank.reg(i), ok
 }
 
@@ -75,18 +89,17 @@ func (v vecs) mask() string       { return v.bank.reg(v.bank.count - 1) }
 
 // function returns the kernel as a function.
 func (v vecs) function() *function {
-	kind, _, name := v.element()
 	return &function{
-		name: fmt.Sprintf("vec%dx%d%s%s", v.rows, v.cols, name, v.tier),
+		name: fmt.Sprintf("vec%dx%d%s%s", v.rows, v.cols, v.kind.name, v.tier),
 		doc: []string{
-			fmt.Sprintf("sets sums [%d, %d] to x · wᵀ; see vec%s.", v.rows, v.cols, name),
+			fmt.Sprintf("sets sums [%d, %d] to x · wᵀ; see vec%s.", v.rows, v.cols, v.kind.name),
 		},
-		requires: map[bank]string{ymm: "AVX2, FMA", zmm: "AVX512F, AVX512VL"}[v.bank],
+		requires: v.requires(),
 		params: []param{
 			{"steps", "uintptr"},
-			{"x", "*float32"},
+			{"x", "*" + v.kind.x},
 			{"xStride", "uintptr"},
-			{"w", "*" + kind},
+			{"w", "*" + v.kind.w},
 			{"wStride", "uintptr"},
 			{"sums", "*float32"},
 		},
@@ -94,12 +107,26 @@ func (v vecs) function() *function {
 	}
 }
 
+// requires returns the instruction sets of the kernel.
+func (v vecs) requires() string {
+	switch {
+	case v.kind == vecPairs:
+		return "AVX512F, AVX512VL, AVX512_BF16"
+	case v.bank == zmm:
+		return "AVX512F, AVX512VL"
+	}
+	return "AVX2, FMA"
+}
+
 func (v vecs) body(a *asm) {
 	a.args(cx, di, r10, si, r8, dx)
 	a.op("LEAQ", r8.plus2(r8), r9)
 	a.op("LEAQ", r10.plus2(r10), r11)
 	a.op("LEAQ", fmt.Sprintf("(%s)(%s*8)", si, r8), r12)
-	if v.bf16 {
+	if v.wide() {
+		a.op("LEAQ", fmt.Sprintf("(%s)(%s*4)", di, r10), r13)
+	}
+	if v.kind == vecBF16 {
 		a.op("MOVL", 0xffff0000, ax)
 		a.op("VMOVD", ax, x(0))
 		a.op("VPBROADCASTD", x(0), v.mask())
@@ -108,18 +135,88 @@ func (v vecs) body(a *asm) {
 		v.bank.zero(a, i)
 	}
 	a.loop("steps")
-	v.loadX(a)
-	for c := range v.cols {
-		for range v.bank.bytes / ymm.bytes { // one is dropped now and then
-			a.op("PREFETCHT1", row4(r12, r8, r9, c, 0))
-		}
-		v.multiply(a, c)
+	if v.wide() {
+		v.stepWide(a)
+	} else {
+		v.step(a)
 	}
 	a.op("ADDQ", v.bank.bytes, si)
 	a.op("ADDQ", v.bank.bytes, r12)
-	a.op("ADDQ", v.bank.bytes*v.pieces(), di)
+	a.op("ADDQ", v.stepBytes(), di)
+	if v.wide() {
+		a.op("ADDQ", v.stepBytes(), r13)
+	}
 	a.next(cx, "steps")
 	v.finish(a)
+}
+
+// stepBytes returns the bytes of a step of a row of x.
+func (v vecs) stepBytes() int { return v.bank.bytes * v.kind.pieces }
+
+// step writes one step of all rows.
+func (v vecs) step(a *asm) {
+	v.loadX(a)
+	for c := range v.cols {
+		v.fetch(a, c)
+		v.multiply(a, c)
+	}
+}
+
+// fetch writes the fetching of what a row of the matrix further on has.
+func (v vecs) fetch(a *asm, col int) {
+	for range v.bank.bytes / ymm.bytes { // one is dropped now and then
+		a.op("PREFETCHT1", row4(r12, r8, r9, col, 0))
+	}
+}
+
+// stepWide writes one step of all rows, of which there are more than four.
+func (v vecs) stepWide(a *asm) {
+	for c := range v.cols {
+		v.fetch(a, c)
+		v.loadW(a, c, v.piece(v.kind.pieces*c), v.piece(v.kind.pieces*c+1))
+	}
+	for p := range v.kind.pieces {
+		for row := range v.rows {
+			base := di
+			if row >= 4 {
+				base = r13
+			}
+			// Two in turns, so that one is loaded while the other is used.
+			from := v.piece(v.kind.pieces*v.cols + row%2)
+			a.op("VMOVUPS", row4(base, r10, r11, row%4, p*v.bank.bytes), from)
+			for c := range v.cols {
+				v.add(a, from, v.piece(v.kind.pieces*c+p), v.sum(row, c))
+			}
+		}
+	}
+}
+
+// loadW writes the loads of a step of one row of the matrix. A register of bfloat16
+// that are widened has the even elements in the lower halves of its lanes.
+func (v vecs) loadW(a *asm, col int, even, odd string) {
+	a.op("VMOVUPS", row4(si, r8, r9, col, 0), even)
+	if v.kind == vecBF16 {
+		a.op(v.bank.bits("VPAND"), v.mask(), even, odd)
+		a.op("VPSLLD", 16, even, even)
+	}
+}
+
+// add writes the products of from and to, lane by lane, to sum.
+func (v vecs) add(a *asm, from, by, sum string) {
+	if v.kind == vecPairs {
+		dotPairs(a, registerNumber(from), registerNumber(by), registerNumber(sum))
+		return
+	}
+	a.op("VFMADD231PS", from, by, sum)
+}
+
+// registerNumber returns the number of a register.
+func registerNumber(name string) int {
+	n, err := strconv.Atoi(name[1:])
+	if err != nil {
+		panic(err)
+	}
+	return n
 }
 
 // row4 returns the memory disp bytes behind element i of four that lie stride
@@ -132,7 +229,7 @@ func row4(base, stride, stride3 reg, i, disp int) string {
 // loadX writes the loads of a step of all rows of x, if there is room.
 func (v vecs) loadX(a *asm) {
 	for row := range v.rows {
-		for p := range v.pieces() {
+		for p := range v.kind.pieces {
 			if r, ok := v.x(row, p); ok {
 				a.op("VMOVUPS", row4(di, r10, r11, row, p*v.bank.bytes), r)
 			}
@@ -140,43 +237,82 @@ func (v vecs) loadX(a *asm) {
 	}
 }
 
-// multiply writes a step of one row of the matrix with all rows of x. A register
-// of bfloat16 has the even elements in the lower halves of its lanes.
+// multiply writes a step of one row of the matrix with all rows of x.
 func (v vecs) multiply(a *asm, col int) {
-	a.op("VMOVUPS", row4(si, r8, r9, col, 0), v.piece(0))
-	if v.bf16 {
-		a.op(v.bank.bits("VPAND"), v.mask(), v.piece(0), v.piece(1))
-		a.op("VPSLLD", 16, v.piece(0), v.piece(0))
-	}
-	for p := range v.pieces() {
+	v.loadW(a, col, v.piece(0), v.piece(1))
+	for p := range v.kind.pieces {
 		for row := range v.rows {
 			from, ok := v.x(row, p)
 			if !ok {
 				from = row4(di, r10, r11, row, p*v.bank.bytes)
 			}
-			a.op("VFMADD231PS", from, v.piece(p), v.sum(row, col))
+			v.add(a, from, v.piece(p), v.sum(row, col))
 		}
 	}
 }
 
-// finish writes the sums, the lanes of each added up in halves.
+// finish writes the sums, the lanes of each added up in halves, four at a time:
+// in the lowest registers, the only ones that all instructions reach.
 func (v vecs) finish(a *asm) {
+	n := v.rows * v.cols
+	for i := 0; i < n; i += 4 {
+		for k := range min(4, n-i) {
+			v.halve(a, i+k, k)
+		}
+		if i+4 > n {
+			v.last(a, i, n)
+			break
+		}
+		a.op("VHADDPS", x(1), x(0), x(0))
+		a.op("VHADDPS", x(3), x(2), x(2))
+		a.op("VHADDPS", x(2), x(0), x(0))
+		a.op("VMOVUPS", x(0), dx.at(4*i))
+	}
+	a.ret()
+}
+
+// last writes sums i to n-1, fewer than four.
+func (v vecs) last(a *asm, i, n int) {
+	for k := range n - i {
+		a.op("VHADDPS", x(k), x(k), x(k))
+		a.op("VHADDPS", x(k), x(k), x(k))
+		a.op("VMOVSS", x(k), dx.at(4*(i+k)))
+	}
+}
+
+// halve writes the adding of the halves of register i, down to four lanes, to
+// register to.
+func (v vecs) halve(a *asm, i, to int) {
 	t, quarter := v.bank.count-2, "VEXTRACTF128"
 	if v.bank == zmm {
 		quarter = "VEXTRACTF32X4" // the other has no register 30
+		a.op("VEXTRACTF64X4", 1, z(i), y(t))
+		a.op("VADDPS", y(t), y(i), y(i))
 	}
-	for i := range v.rows * v.cols {
-		if v.bank == zmm {
-			a.op("VEXTRACTF64X4", 1, z(i), y(t))
-			a.op("VADDPS", y(t), y(i), y(i))
-		}
-		a.op(quarter, 1, y(i), x(t))
-		a.op("VADDPS", x(t), x(i), x(i))
-		a.op("VHADDPS", x(i), x(i), x(i))
-		a.op("VHADDPS", x(i), x(i), x(i))
-		a.op("VMOVSS", x(i), dx.at(4*i))
+	a.op(quarter, 1, y(i), x(t))
+	a.op("VADDPS", x(t), x(i), x(to))
+}
+
+// roundRow returns the function that rounds a row of x for pairs.
+func roundRow() *function {
+	return &function{
+		name:     "vecRoundPairs",
+		doc:      []string{"sets dst to n times 32 elements of src, rounded."},
+		requires: "AVX512F, AVX512_BF16",
+		params:   []param{{"src", "*float32"}, {"n", "uintptr"}, {"dst", "*uint16"}},
+		body: func(a *asm) {
+			a.args(si, cx, di)
+			a.loop("steps")
+			a.op("VMOVUPS", si.at(0), z(0))
+			a.op("VMOVUPS", si.at(64), z(1))
+			roundPairs(a, 0, 1, 2)
+			a.op("VMOVUPS", z(2), di.at(0))
+			a.op("ADDQ", 128, si)
+			a.op("ADDQ", 64, di)
+			a.next(cx, "steps")
+			a.ret()
+		},
 	}
-	a.ret()
 }
 
 // read returns the function that does nothing but read.
