@@ -59,6 +59,7 @@ type vecProduct struct {
 	x16         []uint16  // the same in pairs, or nil
 	stride      int       // of x
 	done        int       // elements of k that the kernels take
+	plain       bool      // the kernels take all of k, and sums are set or added
 	first, rows int       // of A, at work
 	sums        []float32 // of the columns at work, [rows, columns]
 }
@@ -97,6 +98,7 @@ func (v *vecProduct) layOut(s *Scratch, pairs bool) {
 		v.cols = v.colsBF16
 	}
 	v.done = v.K / step * step
+	v.plain = v.done == v.K && v.Alpha == 1 && v.Bias == nil && (v.Beta == 0 || v.Beta == 1)
 	s.sums = mmGrow(s.sums, vecSums)
 	v.sums = s.sums
 	if pairs {
@@ -149,23 +151,33 @@ func (v *vecProduct) columns(j, n, stride int) {
 	cols := v.cols[v.rows-1]
 	for r := range v.rows {
 		i := v.first + r
-		sums := v.sums[r*cols:][:n]
-		if v.done == v.K && v.Alpha == 1 && v.Bias == nil && v.Beta == 0 {
-			copy(v.C[i*v.LDC+j:], sums)
-			continue
-		}
-		for c, sum := range sums {
-			v.set(i, j+c, float64(sum))
-		}
+		v.finish(i, j, v.sums[r*cols:][:n])
 	}
 }
 
-// set sets element (i, j) of C, given the sum of what the kernels take.
-func (v *vecProduct) set(i, j int, sum float64) {
-	for k := v.done; k < v.K; k++ {
-		sum += float64(v.a(i, k)) * float64(v.b(k, j))
+// finish sets elements (i, j) and on of C, given the sums of what the kernels take.
+// What needs one operation at most is the same in float32.
+func (v *vecProduct) finish(i, j int, sums []float32) {
+	if v.plain {
+		to := v.C[i*v.LDC+j:][:len(sums)]
+		if v.Beta == 0 {
+			for c, sum := range sums {
+				to[c] = sum
+			}
+			return
+		}
+		for c, sum := range sums {
+			to[c] += sum
+		}
+		return
 	}
-	v.setGeneric(i, j, sum)
+	for c, s := range sums {
+		sum := float64(s)
+		for k := v.done; k < v.K; k++ {
+			sum += float64(v.a(i, k)) * float64(v.b(k, j+c))
+		}
+		v.setGeneric(i, j+c, sum)
+	}
 }
 
 // sum sets sums for some rows of B, from row j on.

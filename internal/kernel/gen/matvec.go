@@ -157,14 +157,15 @@ func (v vecs) stepBytes() int { return v.bank.bytes * v.kind.pieces }
 func (v vecs) step(a *asm) {
 	v.loadX(a)
 	for c := range v.cols {
-		v.fetch(a, c)
+		v.fetch(a, c, v.bank.bytes/ymm.bytes)
 		v.multiply(a, c)
 	}
 }
 
-// fetch writes the fetching of what a row of the matrix further on has.
-func (v vecs) fetch(a *asm, col int) {
-	for range v.bank.bytes / ymm.bytes { // one is dropped now and then
+// fetch writes the fetching of what a row of the matrix further on has, several
+// times: one is dropped now and then.
+func (v vecs) fetch(a *asm, col, times int) {
+	for range times {
 		a.op("PREFETCHT1", row4(r12, r8, r9, col, 0))
 	}
 }
@@ -172,7 +173,7 @@ func (v vecs) fetch(a *asm, col int) {
 // stepWide writes one step of all rows, of which there are more than four.
 func (v vecs) stepWide(a *asm) {
 	for c := range v.cols {
-		v.fetch(a, c)
+		v.fetch(a, c, 3)
 		v.loadW(a, c, v.piece(v.kind.pieces*c), v.piece(v.kind.pieces*c+1))
 	}
 	for p := range v.kind.pieces {
