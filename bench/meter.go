@@ -131,6 +131,14 @@ func (m *meter) MatMul(dst, a, b tensor.Tensor, o device.MatMul) {
 	m.timed(op, 2*float64(dst.Len())*float64(inner+second), func() { m.Accelerator.MatMul(dst, a, b, o) })
 }
 
+// MatMuls implements [device.Forward].
+func (m *meter) MatMuls(list []device.Product) {
+	for i := range list {
+		p := &list[i]
+		m.MatMul(p.Dst, p.A, p.B, p.MatMul)
+	}
+}
+
 // Add implements [device.Forward].
 func (m *meter) Add(dst, a, b tensor.Tensor) {
 	m.timed(opAdd, 0, func() { m.Accelerator.Add(dst, a, b) })

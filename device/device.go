@@ -71,6 +71,10 @@ type Forward interface {
 	// Sums are F32 at least. dst is not read if o.Beta is 0.
 	MatMul(dst, a, b tensor.Tensor, o MatMul)
 
+	// MatMuls does several products, in any order or at one time, each to the bit
+	// as MatMul does it. None may write what another reads or writes.
+	MatMuls(list []Product)
+
 	// Add sets dst to a + b, all of one shape. dst may be a or b.
 	Add(dst, a, b tensor.Tensor)
 	// Fill sets every element of dst [any] to v.
@@ -157,6 +161,12 @@ type MatMul struct {
 	// once, as it lies. Row i of dst has the same bytes however many rows there are,
 	// with it and without it, but not the same with it as without.
 	Stream bool
+}
+
+// Product is one of the products of MatMuls, named as there.
+type Product struct {
+	Dst, A, B tensor.Tensor
+	MatMul
 }
 
 // GELUForm names one of the two functions that are called GELU.

@@ -49,6 +49,10 @@ func everything(d *cpu.Device) map[string]func() {
 		{Start: 24, End: rows, Key: 24, Causal: true, Past: []device.Span{{Start: 0, End: 20}}},
 	}}
 	bytes := make([]byte, 4*rows*width)
+	several := []device.Product{
+		{Dst: x, A: y, B: half, MatMul: device.MatMul{Alpha: 1, TransB: true, Stream: true}},
+		{Dst: z, A: y, B: square, MatMul: device.MatMul{Alpha: 1, Beta: 1}},
+	}
 	return map[string]func(){
 		"write":         func() { d.Write(x, bytes) },
 		"read":          func() { d.Read(bytes, x) },
@@ -57,6 +61,7 @@ func everything(d *cpu.Device) map[string]func() {
 		"add rows":      func() { d.AddRows(x, y, ids) },
 		"matmul":        func() { d.MatMul(x, y, half, device.MatMul{Alpha: 1, TransB: true, Bias: w}) },
 		"matmul pairs":  func() { d.MatMul(y, x, half, device.MatMul{Alpha: 1, A2: z, B2: square}) },
+		"matmuls":       func() { d.MatMuls(several) },
 		"matmul by col": func() { d.MatMul(square, y, x, device.MatMul{Alpha: 1, TransA: true}) },
 		"add":           func() { d.Add(x, x, y) },
 		"fill":          func() { d.Fill(x, 0) },

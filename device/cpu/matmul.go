@@ -79,6 +79,14 @@ func takeColumns(m *kernel.MatMul, lo, hi int) {
 
 // MatMul implements [device.Forward].
 func (d *Device) MatMul(dst, a, b tensor.Tensor, o device.MatMul) {
+	t := &d.tasks.matMul
+	*t = d.product(dst, a, b, o)
+	d.runMatMul(t)
+	*t = matMulTask{}
+}
+
+// product returns the task of a product, checked.
+func (d *Device) product(dst, a, b tensor.Tensor, o device.MatMul) matMulTask {
 	m, k, n := a.Shape[0], a.Shape[1], dst.Shape[1]
 	left, right := mat("a", a, m, k), mat("b", b, k, n)
 	if o.TransA {
@@ -94,9 +102,8 @@ func (d *Device) MatMul(dst, a, b tensor.Tensor, o device.MatMul) {
 		panic(describe("matmul", []operand{mat("dst", dst, m, n), left, right, left2, right2}, "a is transposed beside a second pair"))
 	}
 
-	t := &d.tasks.matMul
 	few := o.Stream && o.TransB && !o.TransA
-	*t = matMulTask{tier: d.tier, few: few, product: kernel.MatMul{
+	t := matMulTask{tier: d.tier, few: few, product: kernel.MatMul{
 		M: m, N: n, K: k,
 		A: f32(a), LDA: a.Shape[1], TransA: o.TransA,
 		LDB: b.Shape[1], TransB: o.TransB,
@@ -108,8 +115,7 @@ func (d *Device) MatMul(dst, a, b tensor.Tensor, o device.MatMul) {
 	} else {
 		t.product.B32 = f32(b)
 	}
-	d.runMatMul(t)
-	*t = matMulTask{}
+	return t
 }
 
 // second returns the operands of the second pair of a product, which may both
@@ -124,6 +130,50 @@ func second(m, n int, o device.MatMul) (left, right operand, rank int) {
 		right = mat("b2", o.B2, n, rank)
 	}
 	return left, right, rank
+}
+
+// matMulsTask has pieces of products as units: some columns of one of them each.
+type matMulsTask struct {
+	list []matMulTask
+	ends []int // pieces up to each product
+	cols []int // columns of a piece of each
+}
+
+func (t *matMulsTask) run(w *worker, lo, hi int) {
+	i := 0
+	for u := lo; u < hi; u++ {
+		for u >= t.ends[i] {
+			i++
+		}
+		piece := u
+		if i > 0 {
+			piece -= t.ends[i-1]
+		}
+		from := piece * t.cols[i]
+		t.list[i].run(w, from, min(from+t.cols[i], t.list[i].product.N))
+	}
+}
+
+// pieceBytes is the least part of a second operand that is worth a piece.
+const pieceBytes = 256 << 10
+
+// MatMuls implements [device.Forward].
+func (d *Device) MatMuls(list []device.Product) {
+	t := &d.tasks.matMuls
+	pieces := 0
+	for i := range list {
+		p := &list[i]
+		m := d.product(p.Dst, p.A, p.B, p.MatMul)
+		m.columns = true
+		most := min(4*d.Workers(), 1+p.B.Len()*p.B.DType.Size()/pieceBytes)
+		n := m.product.N
+		cols := ((n+most-1)/most + minColumns - 1) / minColumns * minColumns
+		pieces += (n + cols - 1) / cols
+		t.list, t.ends, t.cols = append(t.list, m), append(t.ends, pieces), append(t.cols, cols)
+	}
+	d.pool.run(t, pieces, 1)
+	clear(t.list)
+	t.list, t.ends, t.cols = t.list[:0], t.ends[:0], t.cols[:0]
 }
 
 // runMatMul cuts t for the workers.

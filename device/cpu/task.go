@@ -32,6 +32,7 @@ type tasks struct {
 	grad          gradTask
 	crossEntropy  crossEntropyTask
 	matMul        matMulTask
+	matMuls       matMulsTask
 }
 
 // grain is the number of elements that are worth a worker's attention: about

@@ -35,6 +35,7 @@ var operations = []check{
 	{"add rows", checkAddRows},
 	{"matmul", checkMatMul},
 	{"matmul rounding", checkMatMulRounding},
+	{"matmuls", checkMatMuls},
 	{"add", checkAdd},
 	{"fill", checkFill},
 	{"rmsnorm", checkRMSNorm},

@@ -38,6 +38,40 @@ func checkMatMul(x *trial) {
 	}
 }
 
+// checkMatMuls checks products that are done at one time against each on its own,
+// to the bit.
+func checkMatMuls(x *trial) {
+	var list, alone []*product
+	var together []device.Product
+	x.try("several products")
+	for i, s := range append(sizes(x, matMulSizes), [3]int{3, 5000, 70}) {
+		o := device.MatMul{TransB: i%4 != 0, TransA: i%5 == 0, Alpha: 0.5, Beta: float32(i % 2), Stream: i%3 != 0}
+		p := x.product(s, []tensor.DType{tensor.F32, tensor.BF16}[i/2%2], o, i%2 == 0)
+		p.addPair(x, i%3)
+		q := *p
+		q.dst = x.empty("dst", p.m, p.n)
+		if o.Beta != 0 {
+			q.dst = x.source("dst", p.dst.values, p.m, p.n)
+			q.dst.changes = true
+		}
+		list, alone = append(list, p), append(alone, &q)
+		together = append(together, device.Product{Dst: p.dst.Tensor, A: p.a.Tensor, B: p.b.Tensor, MatMul: p.o})
+	}
+	x.dev.MatMuls(together)
+	x.dev.MatMuls(nil)
+	for i, p := range list {
+		q := alone[i]
+		x.dev.MatMul(q.dst.Tensor, q.a.Tensor, q.b.Tensor, q.o)
+		got, want := x.read(p.dst), x.read(q.dst)
+		for k := range want {
+			if got[k] != want[k] {
+				x.t.Errorf("product %d: element %d: got %x, want %x", i, k, got[k], want[k])
+				break
+			}
+		}
+	}
+}
+
 // checkMatMulRounding checks what becomes of a first operand that BF16 cannot
 // hold: against a BF16 matrix a device rounds all of it to BF16, or nothing.
 func checkMatMulRounding(x *trial) {

@@ -38,6 +38,12 @@ var misuses = []misuse{
 	{"matmul: second pair beside a transposed a", func(d dev, f maker) {
 		d.MatMul(f(2, 3), f(5, 2), f(5, 3), device.MatMul{Alpha: 1, TransA: true, A2: f(2, 4), B2: f(4, 3)})
 	}},
+	{"matmuls: one of them", func(d dev, f maker) {
+		d.MatMuls([]device.Product{
+			{Dst: f(2, 3), A: f(2, 5), B: f(5, 3), MatMul: device.MatMul{Alpha: 1}},
+			{Dst: f(2, 3), A: f(2, 5), B: f(4, 3), MatMul: device.MatMul{Alpha: 1}},
+		})
+	}},
 	{"add: length", func(d dev, f maker) { d.Add(f(2, 3), f(2, 3), f(2, 4)) }},
 	{"add: shape", func(d dev, f maker) { d.Add(f(2, 3), f(2, 3), f(3, 2)) }},
 	{"rmsnorm: weights", func(d dev, f maker) { d.RMSNorm(f(3, 4), f(3), f(3, 4), f(5), 1e-6) }},

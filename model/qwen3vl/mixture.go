@@ -36,25 +36,36 @@ func (m *mixture) add(s *step, lo, hi int) {
 
 // mix sets y to what l makes of x, whose rows are as m says.
 func (n *Net) mix(l *linear, x, y tensor.Tensor, m *mixture) {
+	mark := n.arena.Mark()
+	defer n.arena.Release(mark)
 	o := device.MatMul{TransB: true, Alpha: 1, Bias: l.bias}
-	for _, part := range [...]group{{lo: 0, hi: m.many}, {lo: m.many, hi: x.Shape[0]}} {
-		if part.lo < part.hi {
-			o.Stream = part.lo == m.many
-			n.dev.MatMul(y.Rows(part.lo, part.hi), x.Rows(part.lo, part.hi), l.w, o)
-		}
+	if m.many > 0 {
+		n.dev.MatMul(y.Rows(0, m.many), x.Rows(0, m.many), l.w, o)
+	}
+	n.wholes, n.branches = n.wholes[:0], n.branches[:0]
+	if rows := x.Shape[0]; m.many < rows {
+		o.Stream = true
+		n.wholes = append(n.wholes, device.Product{Dst: y.Rows(m.many, rows), A: x.Rows(m.many, rows), B: l.w, MatMul: o})
 	}
 	for _, g := range m.groups {
 		if p := g.net.pairs[l.id]; p != nil {
 			n.branch(p, x.Rows(g.lo, g.hi), y.Rows(g.lo, g.hi), g.lo >= m.many)
 		}
 	}
+	n.dev.MatMuls(n.wholes)
+	n.dev.MatMuls(n.branches)
 }
 
-// branch adds to y what p makes of x.
+// branch adds to y what p makes of x: at once or, of few rows, with the products
+// that are listed.
 func (n *Net) branch(p *pair, x, y tensor.Tensor, few bool) {
-	mark := n.arena.Mark()
 	u := n.arena.F32(x.Shape[0], p.a.Shape[0])
-	n.dev.MatMul(u, x, p.a, device.MatMul{TransB: true, Alpha: p.scale, Stream: few})
-	n.dev.MatMul(y, u, p.b, device.MatMul{TransB: true, Alpha: 1, Beta: 1, Stream: few})
-	n.arena.Release(mark)
+	first := device.Product{Dst: u, A: x, B: p.a, MatMul: device.MatMul{TransB: true, Alpha: p.scale, Stream: few}}
+	second := device.Product{Dst: y, A: u, B: p.b, MatMul: device.MatMul{TransB: true, Alpha: 1, Beta: 1, Stream: few}}
+	if few {
+		n.wholes, n.branches = append(n.wholes, first), append(n.branches, second)
+		return
+	}
+	n.dev.MatMul(u, x, p.a, first.MatMul)
+	n.dev.MatMul(y, u, p.b, second.MatMul)
 }

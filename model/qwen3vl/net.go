@@ -27,6 +27,10 @@ type Net struct {
 	opening *opening // nil unless Remember was called
 	arena   *device.Arena
 	pass    *pass // of the last Forward, for Backward
+
+	// Products of few rows that wait, of an engine: what adapters add to the first
+	// are the second.
+	wholes, branches []device.Product
 }
 
 // pair is the adapter of one linear layer on the device. Gradients are there
