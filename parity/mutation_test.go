@@ -82,7 +82,7 @@ func TestAdapterWeightsCount(t *testing.T) {
 	if r.Err != nil {
 		t.Fatal(r.Err)
 	}
-	checkAllFail(t, r, []string{"config", "settings", "recorded", "logits/base"})
+	checkAllFail(t, r, []string{"config", "settings", "recorded", "logits/base", "mixed.logits/base"})
 }
 
 // TestEveryInputCounts changes what a run starts from, one at a time: the
