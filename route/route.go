@@ -24,6 +24,7 @@ import (
 	"mole/model/qwen3vl"
 	"mole/router"
 	"mole/view"
+	"mole/vision"
 )
 
 // Options says how a bundle is opened. The zero value is a good one.
@@ -88,6 +89,10 @@ type Answer struct {
 	Timings Timings
 	Image   string // SHA-256 of the picture's file, hexadecimal
 	Known   bool   // the picture was routed before, and not encoded again
+	// Patches is the picture as the router saw it, with the features of the
+	// frozen tower: an expert that sees pictures by the same [Router.Vision] on
+	// the same base network need not look again.
+	Patches *vision.Patches
 }
 
 // Timings says where the time went.
@@ -142,6 +147,9 @@ func (r *Router) Close() error {
 // Experts returns the experts that r chooses from.
 func (r *Router) Experts() expert.Table { return r.Bundle.Table }
 
+// Vision returns how r turns a picture into patches.
+func (r *Router) Vision() vision.Options { return r.view.Vision }
+
 // Route decides which expert a picture, the bytes of a PNG, JPEG or WebP file,
 // belongs to. The instruction counts only where the router was trained to read
 // it. The error is [ErrImage] for a picture that cannot be read, [ErrClosed]
@@ -168,7 +176,7 @@ func (r *Router) Route(ctx context.Context, file []byte, instruction string) (An
 		return a, err
 	}
 	r.recent.put(a.Image, p)
-	a.Decision = r.Bundle.Decide(r.Rung, found[0])
+	a.Decision, a.Patches = r.Bundle.Decide(r.Rung, found[0]), p.Patches
 	a.Timings.Route = time.Since(begin)
 	return a, nil
 }

@@ -18,6 +18,7 @@ import (
 	"mole/route"
 	"mole/route/routetest"
 	"mole/router"
+	"mole/vision"
 )
 
 // open opens a bundle and closes the router after the test.
@@ -293,5 +294,23 @@ func BenchmarkRoute(b *testing.B) {
 			}
 			b.ReportMetric(float64(decode.Microseconds())/float64(b.N), "decode-µs/op")
 		})
+	}
+}
+
+// TestSight checks that an answer carries what the router saw, so that an expert
+// need not look again.
+func TestSight(t *testing.T) {
+	r := open(t, routetest.Bundle(t, router.Linear), route.Options{})
+	file := routetest.Picture(1, 3)
+	a, err := r.Route(t.Context(), file, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := vision.Process(file, vision.Decoding{}, r.Vision())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Patches == nil || a.Patches.Grid != want.Grid || !slices.Equal(a.Patches.Pixels, want.Pixels) || a.Patches.Features == nil {
+		t.Errorf("got other patches than by Vision, or no features")
 	}
 }
