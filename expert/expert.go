@@ -35,6 +35,9 @@ type Table []Expert
 
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 
+// ValidName reports whether a text may be the name of an expert.
+func ValidName(name string) bool { return namePattern.MatchString(name) }
+
 // NewTable returns the experts in the order of their labels. Names and labels
 // must be unique and well formed.
 func NewTable(experts []Expert) (Table, error) {

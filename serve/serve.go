@@ -1,7 +1,7 @@
-// Package serve answers requests over HTTP: a screenshot comes in, the expert
-// that it belongs to goes out, in a form that clients of both of the
-// predecessor's servers understand (specification mole, 4.18 and 11). The
-// experts' own answers are not generated yet; their fields are there, and null.
+// Package serve answers requests over HTTP: a screenshot comes in, the router
+// picks the expert that it belongs to, and the expert's answer goes out, as
+// OpenAI's interface has it or in the form that clients of both of the
+// predecessor's servers understand (specification mole, 4.18 and 11).
 //
 // A Server starts before its router is open and answers 503 until then. It
 // looks for another router from time to time and when asked to, opens it beside
@@ -11,18 +11,17 @@ package serve
 
 import (
 	"context"
-	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"strings"
 	"time"
 
 	"mole/expert"
 	"mole/route"
+	"mole/vision"
 )
 
 // Router decides which expert a picture belongs to. It is used by several
@@ -32,19 +31,39 @@ type Router interface {
 	Route(ctx context.Context, image []byte, instruction string) (route.Answer, error)
 	// Check reports whether a picture can be read, and how long that took.
 	Check(ctx context.Context, image []byte) (time.Duration, error)
+	// Vision returns how the router turns a picture into patches.
+	Vision() vision.Options
 	// Close frees everything. Nobody uses the router any more.
 	Close() error
 }
 
-// Deployment is a router to serve, and what clients are told about it.
+// Deployment is what answers, and what clients are told about it.
 type Deployment struct {
 	Version string // tells it from what the Source gave before and gives later
-	Router  Router
+	Router  Router // nil: requests have to name an expert
 	Experts expert.Table
-	// Adapters are the experts for which an adapter is deployed. Only they can
-	// be asked for by name.
+	// Adapters are the experts for which an adapter is deployed, where there is
+	// no Engine to tell.
 	Adapters []string
 	About    About
+	// Engine answers with the experts, on the Router's base network. With nil,
+	// requests are routed only. Several deployments may have the same.
+	Engine *Engine
+	// Free, if not nil, is called once nobody uses the deployment any more, after
+	// the router is closed.
+	Free func() error
+}
+
+// free closes the deployment.
+func (d *Deployment) free() error {
+	var err error
+	if d.Router != nil {
+		err = d.Router.Close()
+	}
+	if d.Free != nil {
+		err = errors.Join(err, d.Free())
+	}
+	return err
 }
 
 // About describes a deployment in answers of /health and /experts.
@@ -55,6 +74,7 @@ type About struct {
 	Rung     string   `json:"rung"`
 	Model    string   `json:"model"` // the base model
 	Spec     string   `json:"router_spec_sha256"`
+	Digest   string   `json:"router_sha256"` // of the router's files
 	Accuracy *float64 `json:"eval_accuracy"` // held out, 0 to 1; null if unknown
 	Deployed string   `json:"deployed_at,omitempty"`
 }
@@ -63,101 +83,62 @@ type About struct {
 // version have, it returns nil. It is called by one goroutine at a time.
 type Source func(ctx context.Context, have string) (*Deployment, error)
 
-// Options says how a server behaves. The zero value of a field means the
-// default in its comment.
-type Options struct {
-	Source   Source        // none is an error
-	Watch    time.Duration // between two looks at the Source, 30 s; negative for none
-	MaxQueue int           // requests that are worked on or wait, 16; one more gets 503
-	MaxImage int64         // bytes of a picture's file, 20 MB
-	Token    string        // that requests must carry, "" for none
-	Origin   string        // web pages that may call, "*"
-	Timeout  time.Duration // for one answer, once the request is read, 60 s
-	Drain    time.Duration // for requests under way at the end, 10 s
-	Version  string        // of the program
-	Log      *slog.Logger  // nil for none
-}
-
-// The limits that are not options.
-const (
-	maxImage   = 20_000_000 // bytes
-	maxPrompt  = 32 << 10   // bytes of an instruction
-	maxHeader  = 32 << 10   // bytes of all headers
-	headerTime = 10 * time.Second
-	bodyTime   = 30 * time.Second // for headers and body of a request
-	idleTime   = 2 * time.Minute
-	minToken   = 16 // bytes
-)
-
-// withDefaults returns o with the defaults filled in.
-func (o Options) withDefaults() Options {
-	for _, d := range []struct {
-		value *time.Duration
-		def   time.Duration
-	}{{&o.Watch, 30 * time.Second}, {&o.Timeout, time.Minute}, {&o.Drain, 10 * time.Second}} {
-		if *d.value == 0 {
-			*d.value = d.def
-		}
-	}
-	if o.MaxQueue == 0 {
-		o.MaxQueue = 16
-	}
-	if o.MaxImage == 0 {
-		o.MaxImage = maxImage
-	}
-	if o.Origin == "" {
-		o.Origin = "*"
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	return o
-}
-
 // Server answers requests. Make one with New.
 type Server struct {
 	Options
-	mux     *http.ServeMux
-	metrics *metrics
-	token   [sha256.Size]byte // digest of Options.Token
-	queue   chan struct{}     // one element for each request at work or waiting
-	reload  chan struct{}     // asks for a look at the Source
-	now     slot              // the deployment in use
+	mux      *http.ServeMux
+	metrics  *metrics
+	users    *watched[tokens]
+	admins   *watched[tokens]
+	cert     *watched[*tls.Certificate]
+	sites    *http.CrossOriginProtection // lets pages of Options.Origin call
+	fetcher  *fetcher                    // of pictures on other servers
+	decoders chan struct{}               // one element for each picture that is decoded
+	queue    chan struct{}               // one element for each request at work or waiting
+	reload   chan struct{}               // asks for a look at the Source
+	now      slot                        // the deployment in use
+	started  time.Time
 }
 
 // New returns a server that Run starts.
 func New(o Options) (*Server, error) {
-	switch {
-	case o.Source == nil:
-		return nil, errors.New("server: no source of routers")
-	case o.MaxQueue < 0 || o.MaxImage < 0 || o.Timeout < 0 || o.Drain < 0:
-		return nil, fmt.Errorf("server: queue of %d, pictures of %d bytes, timeout %v, drain %v: want none below 0", o.MaxQueue, o.MaxImage, o.Timeout, o.Drain)
-	case o.Token != "" && len(o.Token) < minToken:
-		return nil, fmt.Errorf("server: token of %d bytes, want at least %d", len(o.Token), minToken)
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
 	}
-	s := &Server{Options: o.withDefaults(), metrics: newMetrics(), token: sha256.Sum256([]byte(o.Token)), reload: make(chan struct{}, 1)}
+	s := &Server{Options: o.withDefaults(), metrics: newMetrics(), reload: make(chan struct{}, 1), started: time.Now()}
+	s.now.idle = make(chan struct{})
 	s.now.closed = func(err error) {
 		if err != nil {
 			s.Log.Warn("router does not close", "error", err)
 		}
 	}
+	s.metrics.watch(s)
+	s.decoders = make(chan struct{}, maxDecoders)
 	s.queue = make(chan struct{}, s.MaxQueue)
+	s.fetcher = newFetcher(s.ImageHosts, s.MaxImage)
+	s.sites = http.NewCrossOriginProtection()
+	if s.Origin != "" && s.Origin != "*" {
+		if err := s.sites.AddTrustedOrigin(s.Origin); err != nil {
+			return nil, fmt.Errorf("server: %w", err)
+		}
+	}
+	if err := s.openFiles(); err != nil {
+		return nil, err
+	}
 	s.mux = s.routes()
 	return s, nil
 }
 
-// ReadToken returns the token in a file: its text without white space around
-// it.
-func ReadToken(path string) (string, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	token := strings.TrimSpace(string(text))
-	if len(token) < minToken {
-		return "", fmt.Errorf("%s: token of %d bytes, want at least %d", path, len(token), minToken)
-	}
-	return token, nil
+// openFiles reads the tokens and the certificate.
+func (s *Server) openFiles() error {
+	var errs [3]error
+	s.users, errs[0] = watch(s.Log, func() (tokens, error) { return readTokens(s.TokenFile) }, s.TokenFile)
+	s.admins, errs[1] = watch(s.Log, func() (tokens, error) { return readTokens(s.AdminTokenFile) }, s.AdminTokenFile)
+	s.cert, errs[2] = watch(s.Log, func() (*tls.Certificate, error) {
+		c, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile)
+		return &c, err
+	}, s.CertFile, s.KeyFile)
+	return errors.Join(errs[:]...)
 }
 
 // Reload makes the server look at its Source at once.
@@ -171,10 +152,7 @@ func (s *Server) Reload() {
 // Run serves on l until ctx ends; then it lets the requests under way finish,
 // closes the router, and returns nil. It returns early if l fails.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
-	web := &http.Server{
-		Handler: s, ReadHeaderTimeout: headerTime, ReadTimeout: bodyTime, WriteTimeout: bodyTime + s.Timeout, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
-	}
+	web := s.web()
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	watched := make(chan struct{})
@@ -183,22 +161,55 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		s.watch(watching)
 	}()
 	served := make(chan error, 1)
-	go func() { served <- web.Serve(l) }()
+	go func() { served <- s.listen(web, l) }()
 	s.Log.Info("listening", "address", l.Addr().String())
 	var err error
 	select {
 	case err = <-served:
 	case <-ctx.Done():
-		s.now.drain()
-		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Drain)
-		defer cancel()
-		if err = web.Shutdown(patience); err != nil {
-			err = errors.Join(fmt.Errorf("requests were cut off after %v: %w", s.Drain, err), web.Close())
-		}
+		err = s.end(context.WithoutCancel(ctx), web)
 	}
 	stop()
 	<-watched
 	s.now.close()
+	return err
+}
+
+// web returns what speaks HTTP. There is no limit of the time for an answer:
+// each piece of it has one of its own, see exchange.Write.
+func (s *Server) web() *http.Server {
+	return &http.Server{
+		Handler: s, ReadHeaderTimeout: s.HeaderTime, ReadTimeout: s.ClientTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+		TLSConfig: &tls.Config{
+			MinVersion:     tls.VersionTLS12,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.cert.get(), nil },
+		},
+	}
+}
+
+// listen serves on l, with TLS if there is a certificate.
+func (s *Server) listen(web *http.Server, l net.Listener) error {
+	if s.CertFile == "" {
+		return web.Serve(l)
+	}
+	return web.ServeTLS(l, "", "")
+}
+
+// end lets the requests under way finish. Until they have, new ones are told to
+// go elsewhere, and /health says why.
+func (s *Server) end(ctx context.Context, web *http.Server) error {
+	s.now.drain()
+	patience, cancel := context.WithTimeout(ctx, s.Drain)
+	defer cancel()
+	select {
+	case <-s.now.idle:
+	case <-patience.Done():
+	}
+	err := web.Shutdown(patience)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("requests were cut off after %v: %w", s.Drain, err), web.Close())
+	}
 	return err
 }
 
@@ -227,7 +238,7 @@ func (s *Server) refresh(ctx context.Context) {
 	d, err := s.open(ctx)
 	if ctx.Err() != nil {
 		if d != nil {
-			_ = d.Router.Close() // nobody used it
+			_ = d.free() // nobody used it
 		}
 		return
 	}

@@ -12,8 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +22,7 @@ import (
 	"mole/route"
 	"mole/route/routetest"
 	"mole/router"
+	"mole/vision"
 )
 
 var _ Router = (*route.Router)(nil)
@@ -57,6 +56,8 @@ func (f *fake) Route(ctx context.Context, image []byte, _ string) (route.Answer,
 }
 
 func (f *fake) Check(context.Context, []byte) (time.Duration, error) { return time.Millisecond, nil }
+
+func (f *fake) Vision() vision.Options { return vision.DefaultOptions() }
 
 func (f *fake) Close() error {
 	if f.users.Load() > 0 {
@@ -380,7 +381,7 @@ func TestDrain(t *testing.T) {
 
 func TestToken(t *testing.T) {
 	const token = "correct-horse-battery"
-	_, url, _ := start(t, Options{Source: fixed(deployment("1", &fake{answer: sure})), Token: token})
+	_, url, _ := start(t, Options{Source: fixed(deployment("1", &fake{answer: sure})), TokenFile: file(t, token)})
 	ready(t, url)
 	for _, tt := range []struct {
 		method, path, header string
@@ -413,7 +414,7 @@ func TestToken(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	_, url, _ := start(t, Options{Source: fixed(deployment("1", &fake{answer: sure}))})
+	_, url, _ := start(t, Options{Source: fixed(deployment("1", &fake{answer: sure})), Origin: "*"})
 	for _, path := range []string{"/", "/infer", "/anything"} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, url+path, nil)
 		if err != nil {
@@ -430,7 +431,7 @@ func TestOptions(t *testing.T) {
 func TestInside(t *testing.T) {
 	var log bytes.Buffer
 	f := &fake{err: errors.New("device on fire at 0xbeef")}
-	s, err := New(Options{Source: fixed(deployment("1", f)), Log: slog.New(slog.NewTextHandler(&log, nil)), Token: "correct-horse-battery"})
+	s, err := New(Options{Source: fixed(deployment("1", f)), Log: slog.New(slog.NewTextHandler(&log, nil)), TokenFile: file(t, "correct-horse-battery")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -493,26 +494,21 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{Options{}, "no source"},
 		{Options{Source: ok, MaxQueue: -1}, "queue of -1"},
-		{Options{Source: ok, Token: "short"}, "token of 5 bytes, want at least 16"},
+		{Options{Source: ok, TokenFile: file(t, "short")}, "token of 5 bytes, want at least 16"},
+		{Options{Source: ok, AdminTokenFile: "none"}, "none"},
+		{Options{Source: ok, CertFile: "cert.pem"}, "want both or none"},
+		{Options{Source: ok, Unsure: "expert:"}, "unsure"},
+		{Options{Source: ok, Unsure: "ask"}, "unsure"},
+		{Options{Source: ok, Constrain: "json"}, "constraint"},
+		{Options{Source: ok, ImageHosts: []string{"http://example.com"}}, "host"},
+		{Options{Source: ok, OCR: "example.com"}, "service that reads text"},
+		{Options{Source: ok, AdapterRoot: "none"}, "none"},
+		{Options{Source: ok, Timeout: -1}, "timeout"},
+		{Options{Source: ok, Origin: "example.com"}, "origin"},
 	} {
 		if _, err := New(tt.o); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("got %v, want %q", err, tt.want)
 		}
-	}
-}
-
-func TestReadToken(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "token")
-	for _, tt := range []struct{ text, want string }{{"0123456789abcdef\n", "0123456789abcdef"}, {"short\n", ""}} {
-		if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := ReadToken(path); got != tt.want || (err == nil) != (tt.want != "") {
-			t.Errorf("%q: got %q, error %v", tt.text, got, err)
-		}
-	}
-	if _, err := ReadToken(path + "x"); err == nil {
-		t.Error("no file: got no error")
 	}
 }
 

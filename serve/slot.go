@@ -11,6 +11,8 @@ type slot struct {
 	now      *lease // nil until the first router is open
 	problem  error  // why the newest router did not open; nil if all is well
 	draining bool
+	working  int            // requests that take time
+	idle     chan struct{}  // closed when the server drains and nothing is at work
 	closing  sync.WaitGroup // routers that are being closed
 }
 
@@ -50,7 +52,7 @@ func (s *slot) take() (*Deployment, func()) {
 // release ends one use of a lease. s.mu is held.
 func (s *slot) release(l *lease) {
 	if l.users--; l.users == 0 {
-		s.closing.Go(func() { s.closed(l.Router.Close()) })
+		s.closing.Go(func() { s.closed(l.free()) })
 	}
 }
 
@@ -78,11 +80,34 @@ func (s *slot) report(err error) bool {
 	return news
 }
 
-// drain says that the server is about to end.
+// drain says that the server is about to end: no work begins any more.
 func (s *slot) drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draining = true
+	if s.working == 0 {
+		close(s.idle)
+	}
+}
+
+// begin counts a request that takes time, and reports whether it may begin.
+func (s *slot) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return false
+	}
+	s.working++
+	return true
+}
+
+// end ends what begin began.
+func (s *slot) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.working--; s.working == 0 && s.draining {
+		close(s.idle)
+	}
 }
 
 // close takes the deployment out of use and waits until it is closed. Requests

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -30,36 +31,39 @@ var dataURL = regexp.MustCompile(`^data:[a-zA-Z0-9.+/-]{1,60};base64,`)
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (p *picture) UnmarshalText(text []byte) error {
-	text = text[len(dataURL.Find(text[:min(len(text), 100)])):]
-	n := len(text)
-	for n > 0 && text[n-1] == '=' { // some clients leave the padding out
-		n--
-	}
-	*p = make([]byte, base64.RawStdEncoding.DecodedLen(n))
-	n, err := base64.RawStdEncoding.Decode(*p, text[:n])
-	*p = (*p)[:n]
+	file, err := decodeBase64(text[len(dataURL.Find(text[:min(len(text), 100)])):])
 	if err != nil {
 		return fmt.Errorf("image_b64: %w", err)
 	}
+	*p = file
 	return nil
+}
+
+// decodeBase64 decodes base64 with or without its padding, which some clients
+// leave out.
+func decodeBase64(text []byte) ([]byte, error) {
+	text = bytes.TrimRight(text, "=")
+	file := make([]byte, base64.RawStdEncoding.DecodedLen(len(text)))
+	n, err := base64.RawStdEncoding.Decode(file, text)
+	return file[:n], err
 }
 
 // Response is the answer to a request (specification mole, 4.18). Every field
 // is always there.
 type Response struct {
-	Output        *string            `json:"output"` // of the expert; null as long as experts do not answer
+	Output        *string            `json:"output"` // of the expert; null if nobody answered
 	TaskOutput    *string            `json:"task_output"`
-	Adapter       string             `json:"adapter"` // name of the expert
-	RoutedAdapter string             `json:"routed_adapter"`
-	Expert        *int               `json:"expert"`     // its label; null if the router could say nothing
-	Routed        bool               `json:"routed"`     // false: the client chose
-	Confidence    *float64           `json:"confidence"` // of the expert, 0 to 1; null if the client chose
-	Scores        map[string]float64 `json:"scores"`     // probability of each expert
-	Unsure        bool               `json:"unsure"`     // the choice is not to be relied on
-	Reason        string             `json:"reason"`     // why it is unsure
-	Distance      float64            `json:"distance"`   // from the known screens, about 1 for a typical one
-	Model         string             `json:"model"`      // base model
-	Timings       map[string]float64 `json:"timings"`    // seconds
+	Adapter       string             `json:"adapter"`        // name of who answered, of the nearest expert if nobody did
+	RoutedAdapter string             `json:"routed_adapter"` // that the router chose
+	Expert        *int               `json:"expert"`         // its label; null if the router could say nothing
+	Routed        bool               `json:"routed"`         // false: the client chose
+	Confidence    *float64           `json:"confidence"`     // of the expert, 0 to 1; null if the client chose
+	Scores        map[string]float64 `json:"scores"`         // probability of each expert
+	Unsure        bool               `json:"unsure"`         // the choice is not to be relied on
+	Reason        string             `json:"reason"`         // why it is unsure
+	Distance      float64            `json:"distance"`       // from the known screens, about 1 for a typical one
+	Model         string             `json:"model"`          // base model
+	Timings       map[string]float64 `json:"timings"`        // seconds
 	Error         *string            `json:"error"`
 	RequestID     string             `json:"request_id"`
 }
@@ -85,10 +89,14 @@ func Routed(t expert.Table, model string, a route.Answer, total time.Duration) R
 
 // Chosen returns the response to a request whose client chose the expert.
 func Chosen(e expert.Expert, model string, decode, total time.Duration) Response {
-	return Response{
-		Adapter: e.Name, RoutedAdapter: e.Name, Expert: &e.Label, Scores: map[string]float64{}, Model: model,
+	r := Response{
+		Adapter: e.Name, RoutedAdapter: e.Name, Scores: map[string]float64{}, Model: model,
 		Timings: map[string]float64{"decode": decode.Seconds(), "total": total.Seconds()},
 	}
+	if e.Label >= 0 {
+		r.Expert = &e.Label
+	}
+	return r
 }
 
 // ParseExpert returns the expert that a text names, by name or label. The error
@@ -107,15 +115,18 @@ func ParseExpert(t expert.Table, text string) (expert.Expert, error) {
 
 // expert returns the expert that the client chose, nil if it leaves that to the
 // router.
-func (q *request) expert(t expert.Table) (*expert.Expert, error) {
+func (q *request) expert(d *Deployment) (*expert.Expert, error) {
 	var chosen *expert.Expert
-	for _, text := range []string{q.expertText(), q.adapterText(t)} {
+	for _, text := range []string{q.expertText(), q.adapterText(d.Experts)} {
 		if text == "" {
 			continue
 		}
-		e, err := ParseExpert(t, text)
-		if err != nil {
-			return nil, err
+		e, ok := d.expert(text)
+		if !ok {
+			var err error
+			if e, err = ParseExpert(d.Experts, text); err != nil {
+				return nil, err
+			}
 		}
 		if chosen != nil && chosen.Name != e.Name {
 			return nil, fmt.Errorf("expert is %s but adapter is %s", chosen.Name, e.Name)

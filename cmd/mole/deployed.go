@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -79,15 +81,39 @@ func (f routerFlags) load(ctx context.Context, ch *chain, version string, fsys f
 		return nil, err
 	}
 	b := r.Bundle
+	digest, err := digestOf(fsys)
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
 	if r.Rung != b.Rung {
 		m.Accuracy = nil // it is that of another rung
 	}
 	return &serve.Deployment{
 		Version: version, Router: r, Experts: r.Experts(), Adapters: slices.Sorted(maps.Keys(m.Experts)),
 		About: serve.About{
-			Release: m.Release, Run: b.Run, Dataset: b.Dataset, Rung: string(r.Rung), Model: r.Base, Spec: r.Spec, Accuracy: m.Accuracy, Deployed: m.DeployedAt,
+			Release: m.Release, Run: b.Run, Dataset: b.Dataset, Rung: string(r.Rung), Model: r.Base, Spec: r.Spec, Digest: digest, Accuracy: m.Accuracy, Deployed: m.DeployedAt,
 		},
 	}, nil
+}
+
+// digestOf returns the SHA-256 of a line "DIGEST  NAME" for each file of a
+// router, in the order of their names, in hexadecimal.
+func digestOf(fsys fs.FS) (string, error) {
+	all := sha256.New()
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		f, err := fsys.Open(name)
+		if err != nil {
+			return err
+		}
+		one := sha256.New()
+		_, err = io.Copy(one, f)
+		fmt.Fprintf(all, "%x  %s\n", one.Sum(nil), name)
+		return errors.Join(err, f.Close())
+	})
+	return hex.EncodeToString(all.Sum(nil)), err
 }
 
 // metadataIn reads the metadata of a release; a folder without is fine.

@@ -30,7 +30,8 @@ type cli struct {
 	Pipeline   pipelineCmd   `cmd:"" help:"Run the whole chain, judge the new router, and deploy it if it is better."`
 	Deploy     deployCmd     `cmd:"" help:"Make a trained router the one that answers, or go back to the one before."`
 	Infer      inferCmd      `cmd:"" help:"Route pictures: which expert, and how sure."`
-	Serve      serveCmd      `cmd:"" help:"Route pictures over HTTP."`
+	Serve      serveCmd      `cmd:"" help:"Route pictures over HTTP, and answer."`
+	Token      tokenCmd      `cmd:"" help:"Make a token for callers of the server."`
 	Validate   validateCmd   `cmd:"" help:"Check a dataset."`
 	Config     configCmd     `cmd:"" help:"Show every setting and where it came from, or check the files."`
 	History    historyCmd    `cmd:"" help:"Show the runs so far."`
