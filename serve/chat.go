@@ -13,17 +13,17 @@ import (
 
 // completion is an answer, or a piece of one, in OpenAI's form. Mole is ours.
 type completion struct {
-	ID      string    `json:"id"`
-	Object  string    `json:"object"`
-	Created int64     `json:"created"` // Unix time
-	Model   string    `json:"model"`   // who answers
-	Choices []option  `json:"choices"`
-	Usage   *usage    `json:"usage,omitempty"`
-	Mole    *Decision `json:"mole,omitempty"`
+	ID      string      `json:"id"`
+	Object  string      `json:"object"`
+	Created int64       `json:"created"` // Unix time
+	Model   string      `json:"model"`   // who answers
+	Choices []candidate `json:"choices"`
+	Usage   *usage      `json:"usage,omitempty"`
+	Mole    *Decision   `json:"mole,omitempty"`
 }
 
-// option is an answer of the n that OpenAI's form has room for.
-type option struct {
+// candidate is an answer of the n that OpenAI's form has room for.
+type candidate struct {
 	Index    int       `json:"index"`
 	Message  *reply    `json:"message,omitempty"`
 	Delta    *reply    `json:"delta,omitempty"` // of a stream
@@ -220,7 +220,7 @@ func (c *toolCall) reply() replyCall {
 func (w *writer) collect(pieces iter.Seq2[generate.Chunk, error]) error {
 	message := &reply{Role: "assistant"}
 	var text strings.Builder
-	o := option{Message: message}
+	o := candidate{Message: message}
 	for chunk, err := range pieces {
 		if err != nil {
 			return err
@@ -242,7 +242,7 @@ func (w *writer) collect(pieces iter.Seq2[generate.Chunk, error]) error {
 		message.Content = &content
 	}
 	o.LogProbs = newLogProbs(w.tokens)
-	w.head.Choices, w.head.Mole = []option{o}, w.said
+	w.head.Choices, w.head.Mole = []candidate{o}, w.said
 	w.write(http.StatusOK, w.head)
 	return nil
 }

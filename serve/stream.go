@@ -60,7 +60,7 @@ func (w *writer) begin() error {
 	empty := ""
 	first := w.head
 	first.Mole = w.said
-	first.Choices = []option{{Delta: &reply{Role: "assistant", Content: &empty}}}
+	first.Choices = []candidate{{Delta: &reply{Role: "assistant", Content: &empty}}}
 	return w.event(first)
 }
 
@@ -95,7 +95,7 @@ func (w *writer) piece(chunk generate.Chunk) (last bool, err error) {
 // delta sends one event with what is new, and the tokens that are waiting.
 func (w *writer) delta(r *reply, finish *string) error {
 	e := w.head
-	e.Choices = []option{{Delta: r, LogProbs: newLogProbs(w.tokens), Finish: finish}}
+	e.Choices = []candidate{{Delta: r, LogProbs: newLogProbs(w.tokens), Finish: finish}}
 	w.tokens = nil
 	return w.event(e)
 }
@@ -106,7 +106,7 @@ func (w *writer) usage(u generate.Usage) error {
 		return nil
 	}
 	e := w.head
-	e.Choices, e.Usage = []option{}, newUsage(u)
+	e.Choices, e.Usage = []candidate{}, newUsage(u)
 	return w.event(e)
 }
 
