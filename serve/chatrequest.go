@@ -46,17 +46,17 @@ type chatRequest struct {
 
 // unsupported are members that only some values are taken of.
 type unsupported struct {
-	N                *int `json:"n"`
-	ResponseFormat   *struct{ Type string }
-	FrequencyPenalty float64           `json:"frequency_penalty"`
-	PresencePenalty  float64           `json:"presence_penalty"`
-	LogitBias        map[string]any    `json:"logit_bias"`
-	Functions        []json.RawMessage `json:"functions"`
-	FunctionCall     any               `json:"function_call"`
-	Modalities       []string          `json:"modalities"`
-	Audio            any               `json:"audio"`
-	Prediction       any               `json:"prediction"`
-	WebSearch        any               `json:"web_search_options"`
+	N                *int                   `json:"n"`
+	ResponseFormat   *struct{ Type string } `json:"response_format"`
+	FrequencyPenalty float64                `json:"frequency_penalty"`
+	PresencePenalty  float64                `json:"presence_penalty"`
+	LogitBias        map[string]any         `json:"logit_bias"`
+	Functions        []json.RawMessage      `json:"functions"`
+	FunctionCall     any                    `json:"function_call"`
+	Modalities       []string               `json:"modalities"`
+	Audio            any                    `json:"audio"`
+	Prediction       any                    `json:"prediction"`
+	WebSearch        any                    `json:"web_search_options"`
 }
 
 // stops is a text or a list of texts.

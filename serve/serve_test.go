@@ -144,6 +144,12 @@ func get(t *testing.T, url string) (int, http.Header, map[string]any) {
 
 func post(t *testing.T, url string, body any) (int, http.Header, map[string]any) {
 	t.Helper()
+	return object(t, send(t, url, body))
+}
+
+// send returns the answer to a request; its body is the caller's to close.
+func send(t *testing.T, url string, body any) *http.Response {
+	t.Helper()
 	text, ok := body.(string)
 	if !ok {
 		raw, err := json.Marshal(body)
@@ -156,7 +162,11 @@ func post(t *testing.T, url string, body any) (int, http.Header, map[string]any)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return do(t, r)
+	w, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 // do returns status, headers, and the JSON object of the answer, if it is one.
@@ -166,6 +176,12 @@ func do(t *testing.T, r *http.Request) (int, http.Header, map[string]any) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return object(t, w)
+}
+
+// object is do for an answer that is there.
+func object(t *testing.T, w *http.Response) (int, http.Header, map[string]any) {
+	t.Helper()
 	text, err := io.ReadAll(w.Body)
 	if err = errors.Join(err, w.Body.Close()); err != nil {
 		t.Fatal(err)
