@@ -19,61 +19,69 @@ import (
 	"mole/vision"
 )
 
+// userSays is a message of the user, of these parts.
+func userSays(parts ...any) map[string]any {
+	return map[string]any{"messages": []any{map[string]any{"role": "user", "content": parts}}}
+}
+
+// link is a part with a picture.
+func link(url string) any {
+	return map[string]any{"type": "image_url", "image_url": map[string]any{"url": url}}
+}
+
+// chatRefusals are requests that are refused, and how: the status, the member
+// that is wrong, and a part of the message.
+var chatRefusals = []struct {
+	more        map[string]any
+	want        int
+	param, text string
+}{
+	{map[string]any{"model": ""}, 400, "model", "model is missing"},
+	{map[string]any{"messages": []any{}}, 400, "messages", "missing"},
+	{map[string]any{"messages": "hello"}, 400, "messages", "request: "},
+	{map[string]any{"messages": []any{map[string]any{"role": "boss", "content": "x"}}}, 400, "messages[0].role", "boss"},
+	{userSays("text"), 400, "messages.content", "request: "},
+	{userSays(map[string]any{"type": "input_audio"}), 400, "messages[0].content[0].type", "input_audio"},
+	{userSays(map[string]any{"type": "text", "text": "no picture"}), 400, "messages", "needs a picture"},
+	{userSays(link("data:image/png;base64,###")), 400, "messages[0].content[0].image_url", "base64"},
+	{userSays(link("data:text/html,hello")), 400, "messages[0].content[0].image_url", "data:image/png"},
+	{userSays(link("data:image/png;base64,")), 400, "messages[0].content[0].image_url", "without data"},
+	{userSays(link("http://example.com/secret-path")), 400, "messages[0].content[0].image_url", "fetches no pictures"},
+	{userSays(link("data:image/png;base64," + b64(make([]byte, 100_001)))), 413, "image_url", "at most 100000"},
+	{userSays(slices.Repeat([]any{link(dotURL)}, 17)...), 400, "messages[0].content[16]", "more than 16"},
+	{map[string]any{"model": "base", "messages": userSays(link("data:image/png;base64," + b64([]byte("GIF89a"))))["messages"]}, 400, "", "GIF"},
+	{map[string]any{"model": "base", "messages": userSays(link("data:image/png;base64," + b64(bomb())))["messages"]}, 400, "", "30000x30000 pixels"},
+	{map[string]any{"n": 2}, 400, "n", "want 1"},
+	{map[string]any{"response_format": map[string]any{"type": "json_object"}}, 400, "response_format", "text"},
+	{map[string]any{"logit_bias": map[string]any{"5": 1}}, 400, "logit_bias", ""},
+	{map[string]any{"frequency_penalty": 0.1}, 400, "frequency_penalty", "repetition_penalty"},
+	{map[string]any{"functions": []any{1}}, 400, "functions", "tools"},
+	{map[string]any{"modalities": []string{"text", "audio"}}, 400, "modalities", ""},
+	{map[string]any{"temperature": 2.1}, 400, "temperature", "0 to 2"},
+	{map[string]any{"temperature": "hot"}, 400, "temperature", ""},
+	{map[string]any{"top_p": 0}, 400, "top_p", ""},
+	{map[string]any{"min_p": -1}, 400, "min_p", ""},
+	{map[string]any{"top_k": -2}, 400, "top_k", ""},
+	{map[string]any{"max_tokens": 0}, 400, "max_tokens", ""},
+	{map[string]any{"top_logprobs": 1}, 400, "top_logprobs", ""},
+	{map[string]any{"logprobs": true, "top_logprobs": 21}, 400, "top_logprobs", ""},
+	{map[string]any{"stop": slices.Repeat([]string{"x"}, 17)}, 400, "stop", ""},
+	{map[string]any{"stop": []string{""}}, 400, "stop", ""},
+	{map[string]any{"stop": 7}, 400, "stop", ""},
+	{map[string]any{"tools": []any{map[string]any{"type": "custom"}}}, 400, "tools[0]", ""},
+	{map[string]any{"tool_choice": "maybe"}, 400, "tool_choice", "maybe"},
+	{map[string]any{"tool_choice": map[string]any{"type": "function", "function": map[string]any{"name": "f"}}}, 400, "tool_choice", "not among the tools"},
+	{map[string]any{"model": "ocr"}, 404, "model", "ocr is not available"},
+	{map[string]any{"model": "../calendar"}, 404, "model", "does not exist"},
+}
+
 // TestChatRefuses sends requests that are refused, each with the name of the
 // member that is wrong.
 func TestChatRefuses(t *testing.T) {
 	g := &speaker{pieces: []string{"x"}}
 	_, url, _ := start(t, Options{Source: fixed(speaking(t, &fake{answer: sure}, g)), MaxImage: 100_000})
 	ready(t, url)
-	content := func(parts ...any) map[string]any {
-		return map[string]any{"messages": []any{map[string]any{"role": "user", "content": parts}}}
-	}
-	link := func(url string) any {
-		return map[string]any{"type": "image_url", "image_url": map[string]any{"url": url}}
-	}
-	for _, tt := range []struct {
-		more        map[string]any
-		want        int
-		param, text string
-	}{
-		{map[string]any{"model": ""}, 400, "model", "model is missing"},
-		{map[string]any{"messages": []any{}}, 400, "messages", "missing"},
-		{map[string]any{"messages": "hello"}, 400, "messages", "request: "},
-		{map[string]any{"messages": []any{map[string]any{"role": "boss", "content": "x"}}}, 400, "messages[0].role", "boss"},
-		{content("text"), 400, "messages.content", "request: "},
-		{content(map[string]any{"type": "input_audio"}), 400, "messages[0].content[0].type", "input_audio"},
-		{content(map[string]any{"type": "text", "text": "no picture"}), 400, "messages", "needs a picture"},
-		{content(link("data:image/png;base64,###")), 400, "messages[0].content[0].image_url", "base64"},
-		{content(link("data:text/html,hello")), 400, "messages[0].content[0].image_url", "data:image/png"},
-		{content(link("data:image/png;base64,")), 400, "messages[0].content[0].image_url", "without data"},
-		{content(link("http://example.com/secret-path")), 400, "messages[0].content[0].image_url", "fetches no pictures"},
-		{content(link("data:image/png;base64," + b64(make([]byte, 100_001)))), 413, "image_url", "at most 100000"},
-		{content(slices.Repeat([]any{link(dotURL)}, 17)...), 400, "messages[0].content[16]", "more than 16"},
-		{map[string]any{"model": "base", "messages": content(link("data:image/png;base64," + b64([]byte("GIF89a"))))["messages"]}, 400, "", "GIF"},
-		{map[string]any{"model": "base", "messages": content(link("data:image/png;base64," + b64(bomb())))["messages"]}, 400, "", "30000x30000 pixels"},
-		{map[string]any{"n": 2}, 400, "n", "want 1"},
-		{map[string]any{"response_format": map[string]any{"type": "json_object"}}, 400, "response_format", "text"},
-		{map[string]any{"logit_bias": map[string]any{"5": 1}}, 400, "logit_bias", ""},
-		{map[string]any{"frequency_penalty": 0.1}, 400, "frequency_penalty", "repetition_penalty"},
-		{map[string]any{"functions": []any{1}}, 400, "functions", "tools"},
-		{map[string]any{"modalities": []string{"text", "audio"}}, 400, "modalities", ""},
-		{map[string]any{"temperature": 2.1}, 400, "temperature", "0 to 2"},
-		{map[string]any{"temperature": "hot"}, 400, "temperature", ""},
-		{map[string]any{"top_p": 0}, 400, "top_p", ""},
-		{map[string]any{"min_p": -1}, 400, "min_p", ""},
-		{map[string]any{"top_k": -2}, 400, "top_k", ""},
-		{map[string]any{"max_tokens": 0}, 400, "max_tokens", ""},
-		{map[string]any{"top_logprobs": 1}, 400, "top_logprobs", ""},
-		{map[string]any{"logprobs": true, "top_logprobs": 21}, 400, "top_logprobs", ""},
-		{map[string]any{"stop": slices.Repeat([]string{"x"}, 17)}, 400, "stop", ""},
-		{map[string]any{"stop": []string{""}}, 400, "stop", ""},
-		{map[string]any{"stop": 7}, 400, "stop", ""},
-		{map[string]any{"tools": []any{map[string]any{"type": "custom"}}}, 400, "tools[0]", ""},
-		{map[string]any{"tool_choice": "maybe"}, 400, "tool_choice", "maybe"},
-		{map[string]any{"tool_choice": map[string]any{"type": "function", "function": map[string]any{"name": "f"}}}, 400, "tool_choice", "not among the tools"},
-		{map[string]any{"model": "ocr"}, 404, "model", "ocr is not available"},
-		{map[string]any{"model": "../calendar"}, 404, "model", "does not exist"},
-	} {
+	for _, tt := range chatRefusals {
 		status, _, a := post(t, url+"/v1/chat/completions", ask("auto", tt.more))
 		message, _, param, _ := problemOf(t, a)
 		if status != tt.want || param != tt.param || !strings.Contains(message, tt.text) || message == "" || strings.Contains(message, "secret") {
@@ -85,40 +93,45 @@ func TestChatRefuses(t *testing.T) {
 	}
 }
 
+// tools are two functions.
+var tools = []any{map[string]any{"type": "function", "function": map[string]any{"name": "f"}}, map[string]any{"type": "function", "function": map[string]any{"name": "g"}}}
+
+// chatAsks are requests, and whether the generator is asked for the right thing.
+var chatAsks = []struct {
+	model string
+	more  map[string]any
+	ok    func(r generate.Request) bool
+}{
+	{"base", nil, func(r generate.Request) bool {
+		return r.Adapter == "" && r.MaxTokens == 9 && r.Constrain == generate.Free
+	}},
+	{"desktop", nil, func(r generate.Request) bool { return r.Adapter == "desktop" && r.Constrain == generate.ToolCall }},
+	{"calendar", nil, func(r generate.Request) bool { return r.Adapter == "calendar" && r.Constrain == generate.Free }},
+	{"router", nil, func(r generate.Request) bool { return r.Adapter == "desktop" }},
+	{"desktop", map[string]any{"tool_choice": "auto"}, func(r generate.Request) bool { return r.Constrain == generate.Free }},
+	{"desktop", map[string]any{"tool_choice": "none"}, func(r generate.Request) bool { return r.Constrain == generate.Free }},
+	{"base", map[string]any{"tools": tools, "tool_choice": map[string]any{"type": "function", "function": map[string]any{"name": "g"}}},
+		func(r generate.Request) bool {
+			return r.Constrain == generate.ToolCall && len(r.Tools) == 1 && strings.Contains(string(r.Tools[0]), `"g"`)
+		}},
+	{"base", map[string]any{"max_tokens": 5, "max_completion_tokens": 6, "stop": "a"}, func(r generate.Request) bool {
+		return r.MaxTokens == 6 && slices.Equal(r.Stop, []string{"a"})
+	}},
+	{"base", map[string]any{"stop": []string{"a", "b"}, "logprobs": true, "top_logprobs": 3}, func(r generate.Request) bool {
+		return slices.Equal(r.Stop, []string{"a", "b"}) && r.LogProbs && r.Top == 3
+	}},
+	{"base", map[string]any{"temperature": 0.7, "top_p": 0.9, "top_k": 40, "min_p": 0.05, "repetition_penalty": 1.1, "seed": 42}, func(r generate.Request) bool {
+		return r.Sampling == generate.Sampling{Repetition: 1.1, Temperature: 0.7, TopK: 40, TopP: 0.9, MinP: 0.05, Seed: 42}
+	}},
+	{"base", map[string]any{"user": "me", "store": false, "metadata": map[string]any{}, "n": 1, "unheard_of": 1, "stop": nil}, func(r generate.Request) bool { return r.Stop == nil }},
+}
+
 // TestChatAsks checks what the generator is asked for.
 func TestChatAsks(t *testing.T) {
 	g := &speaker{pieces: []string{"x"}}
 	_, url, _ := start(t, Options{Source: fixed(speaking(t, &fake{answer: sure}, g)), MaxTokens: 9, Constrain: generate.ToolCall})
 	ready(t, url)
-	tools := []any{map[string]any{"type": "function", "function": map[string]any{"name": "f"}}, map[string]any{"type": "function", "function": map[string]any{"name": "g"}}}
-	for _, tt := range []struct {
-		model string
-		more  map[string]any
-		ok    func(r generate.Request) bool
-	}{
-		{"base", nil, func(r generate.Request) bool {
-			return r.Adapter == "" && r.MaxTokens == 9 && r.Constrain == generate.Free
-		}},
-		{"desktop", nil, func(r generate.Request) bool { return r.Adapter == "desktop" && r.Constrain == generate.ToolCall }},
-		{"calendar", nil, func(r generate.Request) bool { return r.Adapter == "calendar" && r.Constrain == generate.Free }},
-		{"router", nil, func(r generate.Request) bool { return r.Adapter == "desktop" }},
-		{"desktop", map[string]any{"tool_choice": "auto"}, func(r generate.Request) bool { return r.Constrain == generate.Free }},
-		{"desktop", map[string]any{"tool_choice": "none"}, func(r generate.Request) bool { return r.Constrain == generate.Free }},
-		{"base", map[string]any{"tools": tools, "tool_choice": map[string]any{"type": "function", "function": map[string]any{"name": "g"}}},
-			func(r generate.Request) bool {
-				return r.Constrain == generate.ToolCall && len(r.Tools) == 1 && strings.Contains(string(r.Tools[0]), `"g"`)
-			}},
-		{"base", map[string]any{"max_tokens": 5, "max_completion_tokens": 6, "stop": "a"}, func(r generate.Request) bool {
-			return r.MaxTokens == 6 && slices.Equal(r.Stop, []string{"a"})
-		}},
-		{"base", map[string]any{"stop": []string{"a", "b"}, "logprobs": true, "top_logprobs": 3}, func(r generate.Request) bool {
-			return slices.Equal(r.Stop, []string{"a", "b"}) && r.LogProbs && r.Top == 3
-		}},
-		{"base", map[string]any{"temperature": 0.7, "top_p": 0.9, "top_k": 40, "min_p": 0.05, "repetition_penalty": 1.1, "seed": 42}, func(r generate.Request) bool {
-			return r.Sampling == generate.Sampling{Repetition: 1.1, Temperature: 0.7, TopK: 40, TopP: 0.9, MinP: 0.05, Seed: 42}
-		}},
-		{"base", map[string]any{"user": "me", "store": false, "metadata": map[string]any{}, "n": 1, "unheard_of": 1, "stop": nil}, func(r generate.Request) bool { return r.Stop == nil }},
-	} {
+	for _, tt := range chatAsks {
 		status, _, a := post(t, url+"/v1/chat/completions", ask(tt.model, tt.more))
 		if status != http.StatusOK {
 			t.Errorf("%s %v: got %d and %v", tt.model, tt.more, status, a)
@@ -139,22 +152,32 @@ func TestUnsure(t *testing.T) {
 	}{{"", 422, ""}, {UnsureError, 422, ""}, {UnsureBase, 200, "base"}, {"expert:calendar", 200, "calendar"}, {"expert:ocr", 404, ""}} {
 		_, url, _ := start(t, Options{Source: fixed(speaking(t, &fake{answer: unsure}, &speaker{pieces: []string{"x"}})), Unsure: tt.unsure})
 		ready(t, url)
-		status, h, a := post(t, url+"/v1/chat/completions", ask("auto", nil))
-		if status != tt.want || status == 200 && (a["model"] != tt.adapter || h.Get("X-Mole-Expert") != tt.adapter) {
-			t.Errorf("%q: got %d and %v", tt.unsure, status, a)
-		}
-		if said, _ := a["mole"].(map[string]any); status != 404 {
-			wantFields(t, said, map[string]any{"unsure": true, "reason": "probability 0.40", "label": 3, "confidence": 0.4, "probabilities": map[string]any{"calendar": 0.3, "desktop": 0.4, "ocr": 0.3}})
-		}
-		// The union format says the same in its words.
-		status, h, a = post(t, url+"/infer", map[string]any{"image_b64": b64(dot), "prompt": "x"})
-		if status != 200 || (a["output"] != nil) != (tt.want == 200) || (a["error"] == nil) != (tt.want == 200) || a["unsure"] != true || a["routed_adapter"] != "desktop" {
-			t.Errorf("%q: got %d and %v", tt.unsure, status, a)
-		}
-		if want := map[int]string{422: "unsure", 404: "not-loaded"}[tt.want]; h.Get("X-Mole-Error") != want {
-			t.Errorf("%q: got X-Mole-Error %q, want %q", tt.unsure, h.Get("X-Mole-Error"), want)
-		}
+		checkUnsure(t, url, tt.want, tt.adapter)
+		checkUnsureUnion(t, url, tt.want)
 	}
+}
+
+// checkUnsure checks an answer in OpenAI's form.
+func checkUnsure(t *testing.T, url string, want int, adapter string) {
+	t.Helper()
+	status, h, a := post(t, url+"/v1/chat/completions", ask("auto", nil))
+	if status != want || status == 200 && (a["model"] != adapter || h.Get("X-Mole-Expert") != adapter) {
+		t.Errorf("got %d and %v, want %d and %s", status, a, want, adapter)
+	}
+	if said, _ := a["mole"].(map[string]any); status != 404 {
+		wantFields(t, said, map[string]any{"unsure": true, "reason": "probability 0.40", "label": 3, "confidence": 0.4, "probabilities": map[string]any{"calendar": 0.3, "desktop": 0.4, "ocr": 0.3}})
+	}
+}
+
+// checkUnsureUnion checks that the union format says the same in its words.
+func checkUnsureUnion(t *testing.T, url string, want int) {
+	t.Helper()
+	status, h, a := post(t, url+"/infer", map[string]any{"image_b64": b64(dot), "prompt": "x"})
+	same(t, "status", status, 200)
+	same(t, "output", a["output"] != nil, want == 200)
+	same(t, "error", a["error"] == nil, want == 200)
+	same(t, "X-Mole-Error", h.Get("X-Mole-Error"), map[int]string{422: "unsure", 404: "not-loaded"}[want])
+	wantFields(t, a, map[string]any{"unsure": true, "routed_adapter": "desktop"})
 }
 
 // TestSystem checks which system prompt goes before a conversation.

@@ -37,21 +37,16 @@ func TestClientChats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Choices[0].Message.Content != "Hello, world" || a.Choices[0].FinishReason != "stop" || a.Model != "desktop" || string(a.Object) != "chat.completion" {
-		t.Errorf("got %s", a.RawJSON())
-	}
+	same(t, "content", a.Choices[0].Message.Content, "Hello, world")
+	same(t, "finish", a.Choices[0].FinishReason, "stop")
+	same(t, "model and object", []any{a.Model, a.Object}, []any{"desktop", "chat.completion"})
 	r := g.last(t)
-	if r.Adapter != "desktop" || r.MaxTokens != 512 || r.Sampling.Temperature != 0 || len(r.Prompt.Images) != 1 || int(a.Usage.PromptTokens) != len(r.Prompt.Tokens) || a.Usage.PromptTokensDetails.CachedTokens != 3 {
-		t.Errorf("got request %+v for %s", r, a.RawJSON())
-	}
+	same(t, "request", []any{r.Adapter, r.MaxTokens, r.Sampling.Temperature, len(r.Prompt.Images)}, []any{"desktop", 512, 0, 1})
+	same(t, "usage", []any{a.Usage.PromptTokens, a.Usage.PromptTokensDetails.CachedTokens}, []any{len(r.Prompt.Tokens), 3})
 	for name, want := range map[string]string{"X-Mole-Expert": "desktop", "X-Mole-Confidence": "0.8000", "X-Mole-Unsure": "false", "X-Mole-Router": "0123abcd"} {
-		if got := w.Header.Get(name); got != want {
-			t.Errorf("%s: got %q, want %q", name, got, want)
-		}
+		same(t, name, w.Header.Get(name), want)
 	}
-	if mole := a.JSON.ExtraFields["mole"].Raw(); !strings.Contains(mole, `"probabilities":{"calendar":0.1,"desktop":0.8,"ocr":0.1}`) || !strings.Contains(mole, `"generation":7`) {
-		t.Errorf("got decision %s", mole)
-	}
+	wantTold(t, a.JSON.ExtraFields["mole"].Raw(), []string{`"probabilities":{"calendar":0.1,"desktop":0.8,"ocr":0.1}`, `"generation":7`}, nil)
 }
 
 // TestClientStreams has OpenAI's client read an answer piece by piece.
@@ -62,12 +57,23 @@ func TestClientStreams(t *testing.T) {
 	q := pictured("calendar")
 	q.StreamOptions.IncludeUsage = openai.Bool(true)
 	q.Logprobs, q.TopLogprobs = openai.Bool(true), openai.Int(2)
+	all, probs := accumulate(t, url, q)
+	o := all.Choices[0]
+	same(t, "answer", []any{o.Message.Content, o.Message.Role, o.FinishReason}, []any{"Hello, world", "assistant", "length"})
+	same(t, "tokens and probabilities", []any{all.Usage.CompletionTokens, probs}, []any{3, 3})
+	if r := g.last(t); r.Adapter != "calendar" || !r.LogProbs || r.Top != 2 {
+		t.Errorf("got request %+v", r)
+	}
+}
+
+// accumulate streams an answer and joins its pieces.
+func accumulate(t *testing.T, url string, q openai.ChatCompletionNewParams) (all openai.ChatCompletionAccumulator, probs int) {
+	t.Helper()
 	c := client(url, "none")
 	s := c.Chat.Completions.NewStreaming(t.Context(), q)
-	all, n, probs := openai.ChatCompletionAccumulator{}, 0, 0
 	for s.Next() {
-		if n++; !all.AddChunk(s.Current()) {
-			t.Errorf("event %d does not fit: %s", n, s.Current().RawJSON())
+		if !all.AddChunk(s.Current()) {
+			t.Errorf("event does not fit: %s", s.Current().RawJSON())
 		}
 		for _, o := range s.Current().Choices {
 			probs += len(o.Logprobs.Content)
@@ -76,13 +82,7 @@ func TestClientStreams(t *testing.T) {
 	if err := s.Err(); err != nil {
 		t.Fatal(err)
 	}
-	o := all.Choices[0]
-	if o.Message.Content != "Hello, world" || o.Message.Role != "assistant" || o.FinishReason != "length" || all.Usage.CompletionTokens != 3 || probs != 3 {
-		t.Errorf("got %+v, %d probabilities", all, probs)
-	}
-	if r := g.last(t); r.Adapter != "calendar" || !r.LogProbs || r.Top != 2 {
-		t.Errorf("got request %+v", r)
-	}
+	return all, probs
 }
 
 // TestClientCalls has OpenAI's client make the expert call a function.
@@ -99,27 +99,27 @@ func TestClientCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := a.Choices[0].Message
-	if m.Content != "I click." || len(m.ToolCalls) != 2 || m.ToolCalls[0].Function.Arguments != `{"x":1}` || m.ToolCalls[1].Function.Name != "stop" || a.Choices[0].FinishReason != "tool_calls" {
-		t.Errorf("got %s", a.RawJSON())
-	}
+	checkCalls(t, m, a.Choices[0].FinishReason)
 	if r := g.last(t); r.Constrain != generate.ToolCall || len(r.Tools) != 2 {
 		t.Errorf("got request %+v", r)
 	}
 	q.Messages = append(q.Messages, m.ToParam(), openai.ToolMessage("done", m.ToolCalls[0].ID), openai.ToolMessage("stopped", m.ToolCalls[1].ID))
-	s := c.Chat.Completions.NewStreaming(t.Context(), q)
-	all := openai.ChatCompletionAccumulator{}
-	for s.Next() {
-		all.AddChunk(s.Current())
-	}
-	if err := s.Err(); err != nil {
-		t.Fatal(err)
-	}
-	if m := all.Choices[0].Message; m.Content != "I click." || len(m.ToolCalls) != 2 || m.ToolCalls[1].Function.Name != "stop" || all.Choices[0].FinishReason != "tool_calls" {
-		t.Errorf("got %+v", all)
-	}
+	all, _ := accumulate(t, url, q)
+	checkCalls(t, all.Choices[0].Message, all.Choices[0].FinishReason)
 	if n := count(t, g.last(t).Prompt, "<tool_response>"); n != 2 {
 		t.Errorf("got %d results in the prompt, want 2", n)
 	}
+}
+
+// checkCalls checks a message with a text and two calls.
+func checkCalls(t *testing.T, m openai.ChatCompletionMessage, finish string) {
+	t.Helper()
+	same(t, "content and reason", []any{m.Content, finish}, []any{"I click.", "tool_calls"})
+	if len(m.ToolCalls) != 2 {
+		t.Fatalf("got %d calls, want 2", len(m.ToolCalls))
+	}
+	first, second := m.ToolCalls[0].Function, m.ToolCalls[1].Function
+	same(t, "calls", []any{first.Name, first.Arguments, second.Name, second.Arguments}, []any{"click", `{"x":1}`, "stop", "{}"})
 }
 
 // TestClientLists has OpenAI's client list the models.
@@ -165,21 +165,23 @@ func TestClientErrors(t *testing.T) {
 	} {
 		c := client(url, tt.token)
 		_, err := c.Chat.Completions.New(t.Context(), tt.q)
-		var e *openai.Error
-		if !errors.As(err, &e) || e.StatusCode != tt.want || e.Type != tt.kind || e.Code != tt.code || e.Message == "" {
-			t.Errorf("got %v, want %d, %s, %s", err, tt.want, tt.kind, tt.code)
-		}
+		checkError(t, err, tt.want, tt.kind, tt.code)
 		s := c.Chat.Completions.NewStreaming(t.Context(), tt.q)
 		for s.Next() {
 			t.Error("got a piece of an answer")
 		}
-		if !errors.As(s.Err(), &e) || e.StatusCode != tt.want {
-			t.Errorf("stream: got %v, want %d", s.Err(), tt.want)
-		}
+		checkError(t, s.Err(), tt.want, tt.kind, tt.code)
 	}
 	c := client(url, token)
+	_, err := c.Models.Get(t.Context(), "gpt-5")
+	checkError(t, err, 404, "invalid_request_error", "model_not_found")
+}
+
+// checkError checks an error as OpenAI's client sees it.
+func checkError(t *testing.T, err error, status int, kind, code string) {
+	t.Helper()
 	var e *openai.Error
-	if _, err := c.Models.Get(t.Context(), "gpt-5"); !errors.As(err, &e) || e.StatusCode != 404 {
-		t.Errorf("got %v, want 404", err)
+	if !errors.As(err, &e) || e.StatusCode != status || e.Type != kind || e.Code != code || e.Message == "" {
+		t.Errorf("got %v, want %d, %s, %s", err, status, kind, code)
 	}
 }

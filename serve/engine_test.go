@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -48,20 +49,13 @@ func (s *speaker) Generate(ctx context.Context, r generate.Request) iter.Seq2[ge
 			s.mu.Unlock()
 		}()
 		for i, text := range s.pieces {
+			if err := s.wait(ctx, i); err != nil {
+				yield(generate.Chunk{}, err)
+				return
+			}
 			c := generate.Chunk{Text: text, Tokens: s.tokens(r, text)}
 			if i == len(s.pieces)-1 && s.err == nil {
-				c.Finish, c.Usage = s.finish, generate.Usage{Prompt: len(r.Prompt.Tokens), Cached: 3, Answer: len(s.pieces)}
-				if c.Finish == "" {
-					c.Finish = generate.Stop
-				}
-			}
-			if i > 0 && s.hold != nil {
-				select {
-				case <-s.hold:
-				case <-ctx.Done():
-					yield(generate.Chunk{}, ctx.Err())
-					return
-				}
+				c.Finish, c.Usage = cmp.Or(s.finish, generate.Stop), generate.Usage{Prompt: len(r.Prompt.Tokens), Cached: 3, Answer: len(s.pieces)}
 			}
 			if !yield(c, nil) {
 				return
@@ -70,6 +64,19 @@ func (s *speaker) Generate(ctx context.Context, r generate.Request) iter.Seq2[ge
 		if s.err != nil {
 			yield(generate.Chunk{}, s.err)
 		}
+	}
+}
+
+// wait waits before each piece but the first, if it is to.
+func (s *speaker) wait(ctx context.Context, i int) error {
+	if i == 0 || s.hold == nil {
+		return nil
+	}
+	select {
+	case <-s.hold:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -134,7 +141,7 @@ func (s *shelf) Remove(name string) error {
 // tiny opens the embedded network once for all tests.
 var tiny = sync.OnceValues(func() (*base.Base, error) { return base.Open(context.Background(), base.Tiny) })
 
-// tokens returns the tokenizer of the embedded network.
+// tinyTokenizer returns the tokenizer of the embedded network.
 func tinyTokenizer(t testing.TB) *tokenizer.Tokenizer {
 	t.Helper()
 	b, err := tiny()
@@ -237,4 +244,12 @@ func count(t *testing.T, e batch.Example, token string) int {
 		}
 	}
 	return n
+}
+
+// same checks that two values print alike.
+func same(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
 }

@@ -97,13 +97,14 @@ func (s *Server) readText(ctx context.Context, q *question) (iter.Seq2[generate.
 		s.Log.Warn("text is not read", "error", err)
 		return nil, errReader
 	}
-	call, err := json.Marshal(map[string]any{"action": "ocr", "text": *a.Text})
+	// JSON writes < as \u003c, so that what stands in a picture ends no call.
+	read, err := json.Marshal(*a.Text)
 	if err != nil {
 		return nil, err
 	}
 	return func(yield func(generate.Chunk, error) bool) {
 		yield(generate.Chunk{
-			Text:   fmt.Sprintf("%s\n{\"name\": \"computer_use\", \"arguments\": %s}\n%s", callBegin, call, callEnd),
+			Text:   fmt.Sprintf("%s\n{\"name\": \"computer_use\", \"arguments\": {\"action\": \"ocr\", \"text\": %s}}\n%s", callBegin, read, callEnd),
 			Finish: generate.Stop,
 		}, nil)
 	}, nil

@@ -150,15 +150,7 @@ func post(t *testing.T, url string, body any) (int, http.Header, map[string]any)
 // send returns the answer to a request; its body is the caller's to close.
 func send(t *testing.T, url string, body any) *http.Response {
 	t.Helper()
-	text, ok := body.(string)
-	if !ok {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text = string(raw)
-	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(text))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(jsonOf(t, body)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,6 +159,19 @@ func send(t *testing.T, url string, body any) *http.Response {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// jsonOf returns a text as it is, and anything else as JSON.
+func jsonOf(t *testing.T, v any) string {
+	t.Helper()
+	if text, ok := v.(string); ok {
+		return text
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // do returns status, headers, and the JSON object of the answer, if it is one.
@@ -499,6 +504,7 @@ func TestMetrics(t *testing.T) {
 		`mole_requests_total{code="200",path="/infer"} 1`, `mole_decisions_total{expert="desktop",outcome="sure"} 1`,
 		`mole_router_info{run="run-1",rung="linear",version="1"} 1`, `mole_reloads_total{result="ok"} 1`, `mole_queue_requests 0`,
 		`mole_stage_seconds_count{stage="route"} 1`,
+		`mole_confidence_bucket{expert="desktop",le="0.8"} 1`,
 	}, nil)
 }
 
