@@ -1,5 +1,12 @@
 package spec
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+)
+
 // ExpertFile is the name of the file beside an expert's adapter that holds an
 // [Expert]. An adapter that somebody else trained has none.
 const ExpertFile = "expert.json"
@@ -14,4 +21,29 @@ type Expert struct {
 	Image     Image  `json:"image"`
 	Tokenizer string `json:"tokenizer_sha256"`
 	Base      string `json:"base_model"` // digest of the base model's weights
+}
+
+// Hash returns the SHA-256 of e in its JSON form, in hexadecimal.
+func (e Expert) Hash() string {
+	text, err := json.Marshal(e)
+	if err != nil {
+		panic(fmt.Sprintf("spec: %v", err)) // an Expert holds nothing that JSON cannot
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// CheckExpert returns a *MismatchError that names every field in which got, the
+// specification of what, differs from want; nil if there is none.
+func CheckExpert(what string, got, want Expert) error {
+	return check(&MismatchError{What: what, Expert: true}, got, want)
+}
+
+// ParseExpert reads expert.json.
+func ParseExpert(text []byte) (Expert, error) {
+	var e Expert
+	if err := json.Unmarshal(text, &e); err != nil {
+		return Expert{}, fmt.Errorf("%s: %w", ExpertFile, err)
+	}
+	return e, nil
 }

@@ -70,17 +70,26 @@ type MismatchError struct {
 	What   string   // whose specification is not as wanted: "checkpoint run-1"
 	Fields []string // "image.max_tokens is 64, want 256"
 	Labels bool     // the labels are among them, which nothing may override
+	Expert bool     // the specifications are of experts, not of routers
 }
 
 // Error lists the fields.
 func (e *MismatchError) Error() string {
-	return fmt.Sprintf("router specification of %s: %s", e.What, strings.Join(e.Fields, "; "))
+	kind := "router"
+	if e.Expert {
+		kind = "expert"
+	}
+	return fmt.Sprintf("%s specification of %s: %s", kind, e.What, strings.Join(e.Fields, "; "))
 }
 
 // Check returns a *MismatchError that names every field in which got, the
 // specification of what, differs from want; nil if there is none.
 func Check(what string, got, want Router) error {
-	e := &MismatchError{What: what}
+	return check(&MismatchError{What: what}, got, want)
+}
+
+// check is Check for two structs of one type.
+func check(e *MismatchError, got, want any) error {
 	e.compare("", reflect.ValueOf(got), reflect.ValueOf(want))
 	if e.Fields == nil {
 		return nil

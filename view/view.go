@@ -1,7 +1,7 @@
-// Package view is how a router sees a picture: which size, which prompt, which
-// tokens. Preprocessing, training, evaluation and serving all go through one
-// View, whose specification says whether two of them agree (specification mole,
-// 6.3; DESIGN 11).
+// Package view is how a router, or an expert, sees a picture: which size, which
+// prompt, which tokens. Preprocessing, training, evaluation and serving all go
+// through one [View] or [Expert], whose specification says whether two of them
+// agree (specification mole, 6.3; DESIGN 11).
 package view
 
 import (
@@ -58,8 +58,9 @@ func New(o Options) (*View, error) {
 	if o.MaxTokens == 0 {
 		o.MaxTokens = defaultMaxTokens
 	}
-	if o.MinTokens < 1 || o.MaxTokens < o.MinTokens {
-		return nil, fmt.Errorf("image tokens: %d to %d, want 1 at least, and as many at most as at least", o.MinTokens, o.MaxTokens)
+	sized, err := limited(o.Vision, o.MinTokens, o.MaxTokens)
+	if err != nil {
+		return nil, err
 	}
 	system, err := prompt.RouterSystem(o.Prompt, o.Experts)
 	if err != nil {
@@ -69,29 +70,42 @@ func New(o Options) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	cell := o.Vision.PatchSize * o.Vision.MergeSize
-	o.Vision.MinPixels, o.Vision.MaxPixels = o.MinTokens*cell*cell, o.MaxTokens*cell*cell
-	v := &View{Experts: o.Experts, Vision: o.Vision, System: system, renderer: renderer, userText: o.UserText}
+	v := &View{Experts: o.Experts, Vision: sized, System: system, renderer: renderer, userText: o.UserText}
 	v.Spec = spec.Router{
 		Version: spec.Version, PromptID: o.Prompt, PromptSHA256: prompt.Digest(system), LabelMode: "digit",
 		Labels: spec.LabelsOf(o.Experts), MaskUserText: !o.UserText, Supervise: "answer+eot",
-		Image: spec.Image{
-			Patch: o.Vision.PatchSize, Merge: o.Vision.MergeSize, MinTokens: o.MinTokens, MaxTokens: o.MaxTokens,
-			Resample: "bicubic-" + o.Vision.Rule.String(),
-		},
+		Image:     imageOf(sized, o.MinTokens, o.MaxTokens),
 		Tokenizer: o.Tokenizer.Digest(), Base: o.Base,
 	}
 	return v, nil
 }
 
+// limited returns o with the limits of a picture, in merged cells.
+func limited(o vision.Options, least, most int) (vision.Options, error) {
+	if least < 1 || most < least {
+		return o, fmt.Errorf("image tokens: %d to %d, want 1 at least, and as many at most as at least", least, most)
+	}
+	cell := o.PatchSize * o.MergeSize
+	o.MinPixels, o.MaxPixels = least*cell*cell, most*cell*cell
+	return o, nil
+}
+
+// imageOf returns the part of a specification that is about pictures.
+func imageOf(o vision.Options, least, most int) spec.Image {
+	return spec.Image{Patch: o.PatchSize, Merge: o.MergeSize, MinTokens: least, MaxTokens: most, Resample: "bicubic-" + o.Rule.String()}
+}
+
 // Look decodes a picture, resizes it, and cuts it into patches. The picture
 // returned is the resized one, with the colours of the other.
-func (v *View) Look(file []byte) (*vision.Image, *vision.Patches, error) {
-	im, err := vision.Read(file, vision.Decoding{}, v.Vision)
+func (v *View) Look(file []byte) (*vision.Image, *vision.Patches, error) { return look(file, v.Vision) }
+
+// look is Look with options of package vision.
+func look(file []byte, o vision.Options) (*vision.Image, *vision.Patches, error) {
+	im, err := vision.Read(file, vision.Decoding{}, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := vision.Patchify(im, v.Vision)
+	p, err := vision.Patchify(im, o)
 	return im, p, err
 }
 
