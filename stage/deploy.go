@@ -1,13 +1,11 @@
 package stage
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -16,129 +14,8 @@ import (
 	"mole/bundle"
 	"mole/eval"
 	"mole/route"
-	"mole/spec"
 	"mole/store"
 )
-
-// Paths on the volume of what is deployed (specification mole, 10). The pointer
-// is published as the same folder as the release that it names, so that it is
-// switched in one step and read like any other folder.
-const (
-	pointerPath  = "routing/adapter" // where Place.Pointer does not say
-	releasesPath = "routing/releases/"
-)
-
-// MetadataFile is the file of a release that says what it is.
-const MetadataFile = "deploy_metadata.json"
-
-// keptReleases is how many releases are kept where Keep does not say.
-const keptReleases = 3
-
-// Metadata is deploy_metadata.json (specification mole, 4.17). Missing fields
-// are zero.
-type Metadata struct {
-	Release    string             `json:"release"`
-	Previous   string             `json:"previous,omitempty"` // release that was deployed before, for Rollback
-	Run        string             `json:"run_name"`
-	Dataset    string             `json:"dataset_name"`
-	Checkpoint string             `json:"checkpoint"`              // VOLUME:PATH
-	DeployedAt string             `json:"deployed_at"`             // RFC 3339, UTC
-	Accuracy   *float64           `json:"eval_accuracy,omitempty"` // 0 to 1, held out; nil without report
-	Base       string             `json:"base_model"`
-	Labels     spec.Labels        `json:"labels"`
-	Spec       spec.Router        `json:"router_spec"`
-	SHA256     map[string]string  `json:"sha256"` // of the bundle's files, by path
-	Experts    map[string]Adapter `json:"experts,omitempty"`
-}
-
-// Adapter says where the adapter of an expert is published.
-type Adapter struct {
-	Volume  string `json:"volume"`
-	Path    string `json:"path"`
-	Dataset string `json:"dataset,omitempty"` // that it was trained on
-	Tree    string `json:"tree,omitempty"`    // digest of the folder
-	Usual   bool   `json:"-"`                 // nobody named the path: it is no news if nothing is there
-}
-
-// ParseMetadata reads deploy_metadata.json as tolerantly as the specification
-// wants: fields that are missing, or of another type, stay zero, and an accuracy
-// above 1 is one in percent.
-func ParseMetadata(text []byte) (Metadata, error) {
-	var m Metadata
-	var loose struct {
-		Accuracy any `json:"eval_accuracy"`
-	}
-	for _, v := range []any{&m, &loose} {
-		err := json.Unmarshal(text, v)
-		if typ := (*json.UnmarshalTypeError)(nil); err != nil && !errors.As(err, &typ) {
-			return Metadata{}, fmt.Errorf("%s: %w", MetadataFile, err)
-		}
-	}
-	m.Accuracy = nil
-	if share, ok := loose.Accuracy.(float64); ok {
-		if share > 1 {
-			share /= 100
-		}
-		m.Accuracy = &share
-	}
-	return m, nil
-}
-
-// Deployed is what the pointer leads to.
-type Deployed struct {
-	Version  string     // of the pointer; differs after every switch
-	Tree     store.Tree // the bundle and its metadata
-	Metadata Metadata
-	Done     bool // of Deploy: it was deployed before, and nothing was changed
-}
-
-func (p *Place) inference() store.Volume {
-	return store.Volume{Store: p.Store, Name: p.Volumes.Inference}
-}
-
-// pointer returns the path of what is deployed.
-func (p *Place) pointer() string { return first(p.Pointer, pointerPath) }
-
-// Deployed returns the deployed router. The error wraps [fs.ErrNotExist] if
-// there is none.
-func (p *Place) Deployed(ctx context.Context) (*Deployed, error) {
-	version, err := p.DeployedVersion(ctx)
-	if err != nil {
-		return nil, err
-	}
-	tree, err := p.inference().Tree(ctx, p.pointer())
-	if err != nil {
-		return nil, err
-	}
-	m, err := p.metadata(ctx, tree)
-	return &Deployed{Version: version, Tree: tree, Metadata: m}, err
-}
-
-// DeployedVersion returns the version of the pointer without reading further.
-// The error wraps [fs.ErrNotExist] if nothing is deployed.
-func (p *Place) DeployedVersion(ctx context.Context) (string, error) {
-	ref, err := p.inference().Ref(p.pointer())
-	if err != nil {
-		return "", err
-	}
-	info, err := store.Stat(ctx, p.Store, ref)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%s:%s: no router is deployed: %w", p.Volumes.Inference, p.pointer(), fs.ErrNotExist)
-	}
-	return info.Version, err
-}
-
-// metadata reads the metadata of a release; one that has none is fine.
-func (p *Place) metadata(ctx context.Context, tree store.Tree) (Metadata, error) {
-	text, err := fs.ReadFile(tree.FS(ctx, p.Store), MetadataFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Metadata{}, nil
-	}
-	if err != nil {
-		return Metadata{}, err
-	}
-	return ParseMetadata(text)
-}
 
 // Deploy makes a trained router the deployed one, or goes back to the one
 // before (specification mole, 10). What is deployed changes in one step, after
@@ -163,12 +40,13 @@ type Deploy struct {
 // Run deploys. It returns an error that wraps [store.ErrChanged] if somebody
 // else deployed meanwhile; nothing is changed then.
 func (d *Deploy) Run(ctx context.Context) (*Deployed, error) {
-	now, err := d.now(ctx)
+	slot := d.slot()
+	now, err := slot.now(ctx)
 	switch {
 	case err != nil:
 		return nil, err
 	case d.Rollback:
-		return d.rollback(ctx, now)
+		return slot.rollback(ctx, now)
 	}
 	from, tree, err := d.find(ctx)
 	if err != nil {
@@ -178,153 +56,14 @@ func (d *Deploy) Run(ctx context.Context) (*Deployed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s:%s: %w", d.Volumes.Data, from, err)
 	}
-	if now == nil {
-		return d.publish(ctx, tree, m, nil)
-	}
-	if !d.Force && now.Metadata.same(m) {
-		now.Done = true
-		return now, nil
-	}
-	m.Previous = now.Metadata.Release
-	return d.publish(ctx, tree, m, now)
+	return slot.replace(ctx, tree, m, now, d.Force)
 }
 
-// now returns what is deployed, nil for nothing.
-func (d *Deploy) now(ctx context.Context) (*Deployed, error) {
-	if at := d.pointer() + "/"; strings.HasPrefix(at, releasesPath) || strings.HasPrefix(releasesPath, at) {
-		return nil, fmt.Errorf("%s:%s: not a place for the deployed router: the releases are in %s", d.Volumes.Inference, d.pointer(), releasesPath)
-	}
-	now, err := d.Deployed(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return now, err
-}
-
-// same reports whether two releases answer alike.
-func (m Metadata) same(o Metadata) bool {
-	return maps.Equal(m.SHA256, o.SHA256) && maps.Equal(m.Experts, o.Experts)
-}
-
-// publish adds a release and points at it.
-func (d *Deploy) publish(ctx context.Context, tree store.Tree, m Metadata, now *Deployed) (*Deployed, error) {
-	digest, err := tree.Digest()
-	if err != nil {
-		return nil, err
-	}
-	at := time.Now().UTC()
-	m.DeployedAt, m.Release = at.Format(time.RFC3339), at.Format("20060102T150405.000000Z")+"-"+digest[:12]
-	text, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return nil, err
-	}
-	o, err := store.PutObject(ctx, d.Store, bytes.NewReader(append(text, '\n')))
-	if err != nil {
-		return nil, err
-	}
-	if tree, err = store.NewTree(append(bundleFiles(tree), store.File{Path: MetadataFile, Digest: o.Digest, Size: o.Size}), nil); err != nil {
-		return nil, err
-	}
-	if err := d.inference().Publish(ctx, releasesPath+m.Release, tree, store.Absent); err != nil {
-		return nil, err
-	}
-	return d.point(ctx, tree, m, now)
-}
-
-// bundleFiles returns the files of a tree but the metadata of a deployment.
-func bundleFiles(tree store.Tree) []store.File {
-	return slices.DeleteFunc(slices.Clone(tree.Files), func(f store.File) bool { return f.Path == MetadataFile })
-}
-
-// point switches the pointer to a release, unless it is no longer as it was.
-func (d *Deploy) point(ctx context.Context, tree store.Tree, m Metadata, now *Deployed) (*Deployed, error) {
-	when := store.Absent
-	if now != nil {
-		when = store.Match(now.Version)
-	}
-	err := d.inference().Publish(ctx, d.pointer(), tree, when)
-	if errors.Is(err, fs.ErrExist) || errors.Is(err, store.ErrChanged) {
-		return nil, fmt.Errorf("%s:%s: another deployment switched it meanwhile, this one changed nothing: %w", d.Volumes.Inference, d.pointer(), store.ErrChanged)
-	}
-	if err != nil {
-		return nil, err
-	}
-	d.log().Info("deployed", "release", m.Release, "run", m.Run, "dataset", m.Dataset, "previous", m.Previous)
-	if err := d.prune(ctx, m.Release); err != nil { // the deployment stands
-		d.log().Warn("old releases stay", "error", err)
-	}
-	version, err := d.DeployedVersion(ctx)
-	return &Deployed{Version: version, Tree: tree, Metadata: m}, err
-}
-
-// rollback points at the release before the deployed one.
-func (d *Deploy) rollback(ctx context.Context, now *Deployed) (*Deployed, error) {
-	if now == nil {
-		return nil, fmt.Errorf("%s:%s: nothing is deployed, so there is nothing to go back to", d.Volumes.Inference, d.pointer())
-	}
-	m := now.Metadata
-	if m.Previous == "" {
-		return nil, fmt.Errorf("release %q: no release before it is known", m.Release)
-	}
-	tree, err := d.inference().Tree(ctx, releasesPath+m.Previous)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("release %s: the one before it, %s, is gone; the last %d are kept", m.Release, m.Previous, d.keep())
-	}
-	if err != nil {
-		return nil, err
-	}
-	if m, err = d.metadata(ctx, tree); err != nil {
-		return nil, err
-	}
-	if err := d.open(ctx, tree); err != nil {
-		return nil, fmt.Errorf("release %s: %w", m.Release, err)
-	}
-	return d.point(ctx, tree, m, now)
-}
-
-func (d *Deploy) keep() int { return first(d.Keep, keptReleases) }
-
-// prune removes releases older than the deployed one, but for those that
-// Rollback can reach.
-func (d *Deploy) prune(ctx context.Context, release string) error {
-	keep, err := d.reachable(ctx, release)
-	if err != nil {
-		return err
-	}
-	v := d.inference()
-	for e, err := range v.List(ctx, releasesPath) {
-		if err != nil {
-			return err
-		}
-		if id := strings.TrimPrefix(e.Path, releasesPath); keep[id] || id >= release {
-			continue
-		}
-		if err := v.Remove(ctx, e.Path); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// reachable returns the release and those before it that stay for Rollback.
-func (d *Deploy) reachable(ctx context.Context, release string) (map[string]bool, error) {
-	keep := map[string]bool{}
-	for id := release; id != "" && len(keep) < d.keep() && !keep[id]; {
-		keep[id] = true
-		tree, err := d.inference().Tree(ctx, releasesPath+id)
-		if errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		m, err := d.metadata(ctx, tree)
-		if err != nil {
-			return nil, err
-		}
-		id = m.Previous
-	}
-	return keep, nil
+// slot returns where the router is deployed.
+func (d *Deploy) slot() *slot {
+	s := d.routerSlot()
+	s.keep, s.open = first(d.Keep, keptReleases), d.open
+	return s
 }
 
 // open opens the router in a tree as a server would, by the dearest rung that it
@@ -353,7 +92,7 @@ func (d *Deploy) check(ctx context.Context, from string, tree store.Tree) (Metad
 	m := Metadata{
 		Run: b.Run, Dataset: b.Dataset, Checkpoint: d.Volumes.Data + ":" + from, Base: b.Base, Labels: b.Spec.Labels, Spec: b.Spec, SHA256: map[string]string{},
 	}
-	for _, f := range bundleFiles(tree) {
+	for _, f := range releaseFiles(tree) {
 		m.SHA256[f.Path] = f.Digest
 	}
 	if m.Accuracy, err = d.accuracy(b); err != nil {

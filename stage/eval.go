@@ -1,7 +1,6 @@
 package stage
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -91,23 +90,7 @@ func (e *Eval) Run(ctx context.Context) (*Evaluated, error) {
 	if b.Report, err = report.JSON(); err != nil {
 		return nil, err
 	}
-	return out, e.republish(ctx, path, tree, b.Report)
-}
-
-// republish adds a report to the run that was published at path.
-func (e *Eval) republish(ctx context.Context, path string, tree store.Tree, report []byte) error {
-	o, err := store.PutObject(ctx, e.Store, bytes.NewReader(report))
-	if err != nil {
-		return err
-	}
-	with, err := without(tree, bundle.ReportFile)
-	if err == nil {
-		with, err = store.NewTree(append(with.Files, store.File{Path: bundle.ReportFile, Digest: o.Digest, Size: o.Size}), tree.Meta)
-	}
-	if err != nil {
-		return err
-	}
-	return e.data().Publish(ctx, path, with, store.Always)
+	return out, e.addReport(ctx, e.data(), path, tree, b.Report)
 }
 
 // without returns a tree without one of its files.

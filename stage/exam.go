@@ -31,7 +31,7 @@ type examResult struct {
 	loss       float64 // mean over the supervised tokens, nats
 	duration   time.Duration
 	samples    int
-	right      map[string]tally // by expert
+	right      map[string]tally // by expert; nil where nothing is decided
 	confidence float64          // mean
 	texts      []string         // a few answers
 }
@@ -45,14 +45,18 @@ func (t tally) share() float64 { return float64(t.right) / float64(max(t.all, 1)
 // evaluate returns the loss on the held samples, and tells the record how the
 // router would decide. A run that is being stopped finishes its evaluation.
 func (e *exam) evaluate(step int) (float64, error) {
-	r := examResult{step: step, samples: len(e.held), right: map[string]tally{}}
+	r := examResult{step: step, samples: len(e.held)}
 	began := time.Now()
 	var err error
 	if r.loss, err = meanLoss(e.net, e.held, e.val, e.settings.PassTokens); err != nil {
 		return 0, err
 	}
 	r.duration = time.Since(began)
-	if err := e.answer(&r); err != nil {
+	show := e.answer
+	if e.expert != nil {
+		show = e.show
+	}
+	if err := show(&r); err != nil {
 		return 0, err
 	}
 	e.record.evaluation(r)
@@ -66,6 +70,7 @@ func (e *exam) answer(r *examResult) error {
 		return err
 	}
 	defer net.Close()
+	r.right = map[string]tally{}
 	at := 0
 	return e.look(context.WithoutCancel(e.ctx), net, "", e.val.split, e.held, func(s shard.Sample, found router.Evidence) {
 		r.add(e, s, e.val.labels[e.held[at]], found)
@@ -90,17 +95,35 @@ func (r *examResult) add(e *exam, s shard.Sample, label int, found router.Eviden
 	}
 }
 
-// text returns an answer for people. The prompt is cut, and the picture is one
-// mark.
+// text returns an answer for people.
 func (e *exam) text(s shard.Sample, want string, best int, probs []float64) string {
-	const longest = 2000 // characters
-	prompt := []rune(e.Base.Tokenizer.Decode(e.withoutCells(question(s)), false))
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n    %s\n\nexpected %s, predicted %s\n", s.Path, strings.ReplaceAll(string(prompt[:min(len(prompt), longest)]), "\n", "\n    "), want, e.Experts[best].Name)
+	fmt.Fprintf(&b, "%s\n\n    %s\n\nexpected %s, predicted %s\n", s.Path, e.readable(question(s)), want, e.Experts[best].Name)
 	for i, x := range e.Experts {
 		fmt.Fprintf(&b, "\n    %d %-16s %.4f", x.Label, x.Name, probs[i])
 	}
 	return b.String()
+}
+
+// readable returns tokens as an indented text, cut, and the picture one mark.
+func (e *exam) readable(tokens []int32) string {
+	const longest = 2000 // characters
+	text := []rune(e.Base.Tokenizer.Decode(e.withoutCells(tokens), false))
+	return strings.ReplaceAll(string(text[:min(len(text), longest)]), "\n", "\n    ")
+}
+
+// show takes down what an expert reads in a few samples, and what it is to
+// answer.
+func (e *exam) show(r *examResult) error {
+	for _, i := range e.held[:min(len(e.held), shownAnswers)] {
+		s, err := e.val.split.Sample(i)
+		if err != nil {
+			return err
+		}
+		asked := question(s)
+		r.texts = append(r.texts, fmt.Sprintf("%s\n\n    %s\n\nexpected\n\n    %s\n", s.Path, e.readable(asked), e.readable(s.Tokens[len(asked):])))
+	}
+	return nil
 }
 
 // withoutCells returns tokens with one placeholder for a picture.

@@ -10,8 +10,19 @@ import (
 	"mole/train"
 )
 
-// train trains an adapter, keeps its files in b, and returns it.
+// train trains a router's adapter, keeps its files in b, and returns it.
 func (l *lessons) train(ctx context.Context, dir string, b *bundle.Bundle) (*lora.Adapter, error) {
+	a, err := l.adapt(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	b.Preset, b.Step = l.settings.Targets, first(l.record.result.BestStep, l.record.result.Steps)
+	b.Config, b.Weights, err = a.Encode()
+	return a, err
+}
+
+// adapt trains an adapter and returns it.
+func (l *lessons) adapt(ctx context.Context, dir string) (*lora.Adapter, error) {
 	a, err := l.newAdapter()
 	if err != nil {
 		return nil, err
@@ -39,9 +50,7 @@ func (l *lessons) train(ctx context.Context, dir string, b *bundle.Bundle) (*lor
 		return nil, err
 	}
 	l.record.finish(result)
-	b.Preset, b.Step = l.settings.Targets, first(result.BestStep, result.Steps)
-	b.Config, b.Weights, err = a.Encode()
-	return a, err
+	return a, nil
 }
 
 // newAdapter returns an adapter to begin with.
@@ -85,7 +94,7 @@ func (l *lessons) trainer(ctx context.Context, net *qwen3vl.Net, dir string) (t 
 			Steps: s.Steps, BatchExamples: s.Batch * s.Accumulation, PassTokens: s.PassTokens, Rate: s.Rate, Warmup: s.Warmup, Shape: s.Shape,
 			Optimizer: train.OptimizerOptions{Decay: max(s.Decay, 0), ClipNorm: s.ClipNorm}, Seed: s.Seed,
 			SaveEvery: s.SaveEvery, EvalEvery: s.EvalEvery, Patience: max(s.Patience, 0), MinGain: s.MinGain,
-			Settings: map[string]string{"base": l.Base.Digest, "router_spec": l.View.Spec.Hash(), "data": l.set.Meta.Identity},
+			Settings: map[string]string{"base": l.Base.Digest, l.specName(): l.specHash(), "data": l.set.Meta.Identity},
 		},
 		Report: l.stepped, Evaluated: l.Evaluated,
 	}

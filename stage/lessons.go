@@ -84,7 +84,7 @@ func (l *lessons) encode(net *qwen3vl.Net, digests []string) error {
 		return err
 	}
 	for i, d := range digests {
-		if err := l.features.Put(d, images[i].Grid.Tokens(l.View.Vision.MergeSize), features[i]); err != nil {
+		if err := l.features.Put(d, images[i].Grid.Tokens(l.Base.Config.Vision.Merge), features[i]); err != nil {
 			return err
 		}
 	}
@@ -160,8 +160,12 @@ func (l *lessons) examples(name string) (*labelled, error) {
 }
 
 // labels returns the label of each sample of a split, in another order where
-// the run is a control: then a picture says nothing about its label.
+// the run is a control: then a picture says nothing about its label. For an
+// expert it is the number of its task type.
 func (l *lessons) labels(split *shard.Split) ([]int, error) {
+	if l.expert != nil {
+		return tasks(split)
+	}
 	var labels []int
 	for i := range split.Len() {
 		sample, err := split.Sample(i)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"mole/base"
+	"mole/batch"
 	"mole/lora"
 	"mole/model/qwen3vl"
 	"mole/router"
@@ -54,12 +55,17 @@ type lengths struct {
 	samples   int     // to train on, at least 1
 	pictures  int     // distinct ones
 	fitted    int     // samples that heads and calibrations are fitted on
+	rows      int     // of an example that have logits, at most
 }
 
 // lengths returns the sizes of the samples of a set.
 func (t *Train) lengths(set *shard.Set) (lengths, error) {
 	m, v := &set.Meta, &t.Base.Config.Vision
-	l := lengths{pictures: m.Images.Distinct, fitted: min(m.TrainSamples, perClass*len(t.Experts)) + m.ValSamples}
+	l := lengths{pictures: m.Images.Distinct, rows: rowsPerExample}
+	if t.expert == nil {
+		l.fitted = min(m.TrainSamples, perClass*len(t.Experts)) + m.ValSamples
+	}
+
 	for _, s := range m.Splits {
 		l.longest = max(l.longest, s.Lengths.Max)
 	}
@@ -78,13 +84,17 @@ func (t *Train) lengths(set *shard.Set) (lengths, error) {
 		if i == 0 {
 			l.shared = max(0, slices.Index(s.Tokens, t.Base.Config.ImageToken))
 		}
-		own := float64(len(s.Tokens) - l.shared)
+		rows, own := 0, float64(len(s.Tokens)-l.shared)
 		sum, squares = sum+own, squares+own*own
-		for _, id := range s.Tokens {
+		for k, id := range s.Tokens {
 			if id == t.Base.Config.ImageToken {
 				cells++
 			}
+			if s.Labels[k] != batch.Ignore {
+				rows++
+			}
 		}
+		l.rows = max(l.rows, rows)
 	}
 	l.samples = max(split.Len(), 1)
 	n := float64(l.samples)
@@ -178,7 +188,7 @@ func needsOf(b *base.Base, s Settings, l lengths) (Needs, error) {
 	// all but the gradients once more.
 	n.Adapter = float * 9 * params
 	rank, examples := int64(max(s.Rank, s.VisionRank)), l.examples(s)
-	floats := decoder(b.Config, rank)*int64(n.Tokens) + int64(rowsPerExample*examples*b.Config.Text.Vocab)
+	floats := decoder(b.Config, rank)*int64(n.Tokens) + int64(l.rows*examples*b.Config.Text.Vocab)
 	if !frozen(s.Targets) {
 		floats += int64(float64(tower(b.Config, rank)) * min(float64(n.Tokens), float64(examples)*l.mostly))
 	}
@@ -193,8 +203,8 @@ const heapRoom = 125
 // exampleCache is what shard.Examples keeps of pictures, in bytes.
 const exampleCache = 256 << 20
 
-// rowsPerExample is how many rows of an example have logits: those before the
-// label and before the end of the answer.
+// rowsPerExample is how many rows of a router's example have logits: those
+// before the label and before the end of the answer.
 const rowsPerExample = 2
 
 // examples returns how many examples a pass may have: those of a step, or those

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"time"
 
-	"mole/bundle"
 	"mole/history"
 	"mole/tbevents"
 	"mole/train"
@@ -192,13 +191,17 @@ func mean(values []float64) float64 {
 
 // evaluation takes an evaluation down.
 func (r *record) evaluation(e examResult) {
-	var all tally
-	for _, s := range e.right {
-		all.right, all.all = all.right+s.right, all.all+s.all
+	entry := history.LogEntry{Step: e.step, Epoch: r.epoch(e.step), EvalLoss: &e.loss}
+	if e.right != nil {
+		var all tally
+		for _, s := range e.right {
+			all.right, all.all = all.right+s.right, all.all+s.all
+		}
+		accuracy := all.share()
+		entry.EvalAccuracy = &accuracy
 	}
-	accuracy := all.share()
-	r.logEvaluation(e, accuracy)
-	r.state.LogHistory = append(r.state.LogHistory, history.LogEntry{Step: e.step, Epoch: r.epoch(e.step), EvalLoss: &e.loss, EvalAccuracy: &accuracy})
+	r.logEvaluation(e, entry.EvalAccuracy)
+	r.state.LogHistory = append(r.state.LogHistory, entry)
 	if r.state.BestMetric == nil || e.loss < *r.state.BestMetric {
 		best := fmt.Sprintf("checkpoint-%d", e.step)
 		r.state.BestMetric, r.state.BestModelCheckpoint = &e.loss, &best
@@ -207,7 +210,7 @@ func (r *record) evaluation(e examResult) {
 }
 
 // logEvaluation adds an evaluation to the event files.
-func (r *record) logEvaluation(e examResult, accuracy float64) {
+func (r *record) logEvaluation(e examResult, accuracy *float64) {
 	if r.tb == nil {
 		return
 	}
@@ -217,9 +220,12 @@ func (r *record) logEvaluation(e examResult, accuracy float64) {
 		value float64
 	}{
 		{"loss", e.loss}, {"runtime", seconds}, {"samples_per_second", float64(e.samples) / seconds}, {"steps_per_second", 1 / seconds},
-		{"confidence", e.confidence}, {"accuracy", accuracy},
 	} {
 		r.tb.Scalar("eval/"+v.tag, step, v.value)
+	}
+	if accuracy != nil {
+		r.tb.Scalar("eval/confidence", step, e.confidence)
+		r.tb.Scalar("eval/accuracy", step, *accuracy)
 	}
 	for _, x := range r.Experts {
 		if s, ok := e.right[x.Name]; ok {
@@ -327,8 +333,9 @@ func (r *record) close() {
 	}
 }
 
-// write writes the files of a finished run into the folder of its bundle.
-func (r *record) write(dir string, b *bundle.Bundle) error {
+// write writes the files of a finished run into a folder; the state of the
+// trainer only if it trained an adapter.
+func (r *record) write(dir string, trained bool) error {
 	var errs []error
 	put := func(name string, text []byte, err error) {
 		if err == nil {
@@ -337,13 +344,13 @@ func (r *record) write(dir string, b *bundle.Bundle) error {
 		errs = append(errs, err)
 	}
 	text, err := json.MarshalIndent(map[string]any{
-		"settings": r.settings, "run_name": r.Name, "dataset_name": r.Dataset, "device": r.Device.Name(), "router_spec_sha256": r.View.Spec.Hash(),
+		"settings": r.settings, "run_name": r.Name, "dataset_name": r.Dataset, "device": r.Device.Name(), r.specName() + "_sha256": r.specHash(),
 		"base_model": r.Base.Name, "base_model_sha256": r.Base.Digest, "completed": time.Now().UTC().Format(time.RFC3339),
 	}, "", "  ")
 	put(runFile, append(text, '\n'), err)
 	text, err = r.costReport().JSON()
 	put(costFile, text, err)
-	if b.Weights != nil {
+	if trained {
 		text, err = r.state.JSON()
 		put(stateFile, text, err)
 	}
@@ -356,13 +363,13 @@ func (r *record) write(dir string, b *bundle.Bundle) error {
 func (r *record) results() history.TrainResults {
 	s, m := r.settings, &r.set.Meta
 	return history.TrainResults{
-		Type: "router", DatasetName: r.Dataset, RunName: r.Name, CompletionTime: time.Now().Format(history.Layout),
+		Type: r.subject(), DatasetName: r.Dataset, RunName: r.Name, CompletionTime: time.Now().Format(history.Layout),
 		Dataset: history.TrainDataset{TrainSamples: m.TrainSamples, ValSamples: m.ValSamples, TotalSamples: m.TrainSamples + m.ValSamples},
 		Training: history.Training{
 			TotalSteps: r.result.Steps, TrainLoss: r.trainLoss(), LoRARank: s.Rank, LoRAAlpha: s.Alpha, LearningRate: s.Rate,
 			BatchSize: s.Batch, GradientAccumulationSteps: s.Accumulation,
 		},
-		OutputDir: CheckpointPath(r.Dataset, r.Name), LogDir: r.LogDir(r.Dataset, r.Name),
+		OutputDir: r.checkpoint(), LogDir: r.LogDir(r.Dataset, r.Name),
 	}
 }
 
@@ -370,7 +377,7 @@ func (r *record) results() history.TrainResults {
 func (r *record) line() history.Run {
 	s, m, cost, now := r.settings, &r.set.Meta, r.costReport(), time.Now()
 	return history.Run{
-		ID: history.ID(r.Dataset, r.Name, now), Type: "router", DatasetName: r.Dataset, RunName: r.Name, Timestamp: now.Format(history.Layout),
+		ID: history.ID(r.Dataset, r.Name, now), Type: r.subject(), DatasetName: r.Dataset, RunName: r.Name, Timestamp: now.Format(history.Layout),
 		Metrics: history.Metrics{
 			ValLoss: r.state.BestMetric, CostUSD: &cost.Cost.TotalUSD, TrainingTimeHours: &cost.Time.TotalHours,
 			TotalSteps: r.result.Steps, EarlyStopped: r.result.Early,

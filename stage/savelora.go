@@ -78,17 +78,14 @@ func (s *SaveLora) source(ctx context.Context) (fs.FS, error) {
 
 // adapterFiles reads the two files of the adapter in a checkpoint.
 func adapterFiles(fsys fs.FS) (config, weights []byte, err error) {
-	for _, dir := range []string{".", "final", "adapter"} {
-		config, err = fs.ReadFile(fsys, path.Join(dir, lora.ConfigFile))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err == nil {
-			weights, err = fs.ReadFile(fsys, path.Join(dir, lora.WeightsFile))
-		}
-		return config, weights, err
+	dir, err := adapterFolder(fsys)
+	if err != nil {
+		return nil, nil, err
 	}
-	return nil, nil, fmt.Errorf("no %s, neither there nor in final or adapter", lora.ConfigFile)
+	if config, err = fs.ReadFile(fsys, path.Join(dir, lora.ConfigFile)); err == nil {
+		weights, err = fs.ReadFile(fsys, path.Join(dir, lora.WeightsFile))
+	}
+	return config, weights, err
 }
 
 // check refuses an adapter that would not load.

@@ -45,6 +45,9 @@ type Train struct {
 	// evaluation.
 	Report    func(s train.Step, of Settings)
 	Evaluated func(train.Evaluation)
+
+	// expert is what is trained in place of a router, and View nil then.
+	expert *view.Expert
 }
 
 // Trained is what came of Train.
@@ -84,7 +87,7 @@ func (t *Train) run(ctx context.Context) (out *Trained, err error) {
 		return nil, fmt.Errorf("%s: %w", t.Dataset, err)
 	}
 	key := store.Key{Stage: "train", Inputs: map[string]string{"base": t.Base.Digest}, Settings: map[string]any{
-		"settings": out.Settings, "run": t.Name, "router_spec": t.View.Spec.Hash(), "device": t.Device.Name(),
+		"settings": out.Settings, "run": t.Name, t.specName(): t.specHash(), "device": t.Device.Name(),
 	}}
 	if key.Inputs["preprocessed"], err = tree.Digest(); err != nil {
 		return nil, err
@@ -100,7 +103,7 @@ func (t *Train) run(ctx context.Context) (out *Trained, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.publish(ctx, out); err != nil {
+	if err := t.publish(ctx, &out.Tree); err != nil {
 		return nil, err
 	}
 	if !out.Done {
@@ -113,7 +116,7 @@ func (t *Train) run(ctx context.Context) (out *Trained, err error) {
 // remember adds the run to the list of all runs. The run stands without it, so
 // that it cannot be done is a warning.
 func (t *Train) remember(ctx context.Context, line history.Run) {
-	list := history.Records{Volume: store.Volume{Store: t.Store, Name: t.Volumes.History}, Kind: "router"}
+	list := history.Records{Volume: store.Volume{Store: t.Store, Name: t.Volumes.History}, Kind: t.subject()}
 	if err := list.Append(ctx, line); err != nil {
 		t.log().Warn("the run is not in the history", "run", t.Name, "error", err)
 	}
@@ -122,33 +125,33 @@ func (t *Train) remember(ctx context.Context, line history.Run) {
 // vacant refuses the name of a run that is there already, of other settings or
 // data, unless t.Force is set.
 func (t *Train) vacant(ctx context.Context) error {
-	path := CheckpointPath(t.Dataset, t.Name)
-	_, err := t.data().Tree(ctx, path)
+	v, path := t.volume(), t.checkpoint()
+	_, err := v.Tree(ctx, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && t.Force:
 		return nil
 	case err == nil:
-		err = fmt.Errorf("%s:%s: there is a run of that name already, of other settings or data; choose another name, or force it", t.Volumes.Data, path)
+		err = fmt.Errorf("%s:%s: there is a run of that name already, of other settings or data; choose another name, or force it", v.Name, path)
 	}
 	return err
 }
 
 // publish makes the run the folder of its name. One that is there already, with
-// or without a report, stays.
-func (t *Train) publish(ctx context.Context, out *Trained) error {
-	path := CheckpointPath(t.Dataset, t.Name)
-	there, err := t.data().Tree(ctx, path)
+// or without a report, stays, and is the tree then.
+func (t *Train) publish(ctx context.Context, tree *store.Tree) error {
+	v, path := t.volume(), t.checkpoint()
+	there, err := v.Tree(ctx, path)
 	if err == nil {
 		var bare store.Tree
-		if bare, err = without(there, bundle.ReportFile); err == nil && sameTree(bare, out.Tree) {
-			out.Tree = there
+		if bare, err = without(there, bundle.ReportFile); err == nil && sameTree(bare, *tree) {
+			*tree = there
 			return nil
 		}
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return t.data().Publish(ctx, path, out.Tree, store.Always)
+	return v.Publish(ctx, path, *tree, store.Always)
 }
 
 // open opens the preprocessed set and refuses one that was made for another
@@ -215,7 +218,7 @@ func (l *lessons) keep(ctx context.Context, out string, b *bundle.Bundle) (store
 	if err := errors.Join(os.RemoveAll(out), os.MkdirAll(out, 0o777)); err != nil {
 		return store.Tree{}, err
 	}
-	if err := errors.Join(b.Write(out), l.record.write(out, b)); err != nil {
+	if err := errors.Join(b.Write(out), l.record.write(out, b.Weights != nil)); err != nil {
 		return store.Tree{}, err
 	}
 	return store.Add(ctx, l.Store, os.DirFS(out), store.AddOptions{})

@@ -26,7 +26,7 @@ type chainFlags struct {
 	State     string `default:".mole" env:"MOLE_STATE" placeholder:"DIR" help:"Folder of the store and of work under way. Default: .mole."`
 	Config    string `default:"config" placeholder:"DIR" help:"Folder of the configuration. Default: config."`
 	BaseModel string `placeholder:"DIR" help:"Base network: a checkpoint's folder, or tiny for the one inside the program. Default: adapters.yaml's."`
-	MaxTokens int    `placeholder:"N" help:"Image tokens that a router sees, at most. Default: 64 with the network inside the program, else 256."`
+	MaxTokens int    `placeholder:"N" help:"Image tokens that are seen, at most. Default: 64 with the network inside the program, else 256 for a router, 1024 for an expert."`
 	RouteOn   string `enum:",image,image+text" default:"" placeholder:"WHAT" help:"What the router sees: image, or image+text for the instruction too. Default: adapters.yaml's, image."`
 	Workers   int    `placeholder:"N" help:"Cores to use. Default: profiles.yaml's, or all."`
 	Precision string `enum:"auto,f32,bf16" default:"auto" placeholder:"NAME" help:"Matrix products with bfloat16 weights: f32 as the reference, bf16, or auto for bf16 where the processor multiplies in it. Default: auto."`
@@ -98,25 +98,34 @@ func (c *chain) close() error {
 
 // view opens the base network, once, and returns how its router sees.
 func (c *chain) view(ctx context.Context) (*view.View, error) {
-	if c.base == nil {
-		name, err := c.baseName()
-		if err != nil {
-			return nil, err
-		}
-		b, err := base.Open(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		c.base = b
-	}
-	tokens := c.flags.MaxTokens
-	if tokens == 0 && c.base.Name == base.Tiny {
-		tokens = 64 // what the network was trained with
+	if err := c.openBase(ctx); err != nil {
+		return nil, err
 	}
 	return view.New(view.Options{
-		Experts: c.Experts, Tokenizer: c.base.Tokenizer, Base: c.base.Digest, Vision: c.base.Vision, MaxTokens: tokens,
+		Experts: c.Experts, Tokenizer: c.base.Tokenizer, Base: c.base.Digest, Vision: c.base.Vision, MaxTokens: c.imageTokens(),
 		Prompt: c.config.RouterPrompt(), UserText: c.userText(),
 	})
+}
+
+// openBase opens the base network, once.
+func (c *chain) openBase(ctx context.Context) error {
+	if c.base != nil {
+		return nil
+	}
+	name, err := c.baseName()
+	if err == nil {
+		c.base, err = base.Open(ctx, name)
+	}
+	return err
+}
+
+// imageTokens returns how many tokens of a picture are seen at most, 0 for the
+// default of the view.
+func (c *chain) imageTokens() int {
+	if c.flags.MaxTokens == 0 && c.base.Name == base.Tiny {
+		return 64 // what the network was trained with
+	}
+	return c.flags.MaxTokens
 }
 
 // userText reports whether the router reads the instruction.

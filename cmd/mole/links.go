@@ -200,17 +200,21 @@ func memoryLimit() int64 {
 }
 
 // watch shows the steps of a run.
-func (c *chain) watch(t *stage.Train) {
-	t.Report = func(s train.Step, of stage.Settings) {
+func (c *chain) watch(t *stage.Train) { t.Report, t.Evaluated = c.watchers() }
+
+// watchers return functions that show steps and log evaluations.
+func (c *chain) watchers() (func(train.Step, stage.Settings), func(train.Evaluation)) {
+	report := func(s train.Step, of stage.Settings) {
 		text := fmt.Sprintf("train  loss %.3f", s.Loss)
 		if s.Skipped != "" {
 			c.Log.Warn("step skipped", "step", s.Index, "reason", s.Skipped)
 		}
 		c.progress.step(text, int64(s.Index+1), int64(of.Steps))
 	}
-	t.Evaluated = func(e train.Evaluation) {
+	evaluated := func(e train.Evaluation) {
 		c.Log.Info("evaluation", "step", e.Step, "loss_nats", e.Loss, "lowest", e.Lowest, "without_gain", e.Without)
 	}
+	return report, evaluated
 }
 
 // finish closes a chain and keeps the first error.

@@ -25,8 +25,9 @@ type cli struct {
 	Generate   generateCmd   `cmd:"" help:"Draw a routing set from the experts' datasets, and start the chain."`
 	Upload     uploadCmd     `cmd:"" help:"Publish a routing set on the volumes."`
 	Preprocess preprocessCmd `cmd:"" help:"Turn a routing set into what training reads."`
-	Train      trainCmd      `cmd:"" help:"Train a router."`
+	Train      trainCmd      `cmd:"" help:"Train a router, or an expert."`
 	Eval       evalCmd       `cmd:"" help:"Judge a router on pictures that it did not learn from."`
+	Test       testCmd       `cmd:"" help:"Let an expert answer its tests, or judge a router."`
 	Pipeline   pipelineCmd   `cmd:"" help:"Run the whole chain, judge the new router, and deploy it if it is better."`
 	Deploy     deployCmd     `cmd:"" help:"Make a trained router the one that answers, or go back to the one before."`
 	Infer      inferCmd      `cmd:"" help:"Route pictures: which expert, and how sure."`

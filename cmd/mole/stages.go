@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -83,7 +84,9 @@ func (c *preprocessCmd) Run(ctx context.Context, out io.Writer, errs errorWriter
 type trainCmd struct {
 	chainFlags
 	trainFlags
-	DatasetName string `required:"" placeholder:"NAME" help:"The preprocessed routing set."`
+	DatasetName string `placeholder:"NAME" help:"The preprocessed routing set; with --expert, the expert's dataset. Default there: its newest."`
+	Expert      string `placeholder:"NAME" help:"Train the adapter of this expert, not a router."`
+	FromDir     string `placeholder:"DIR" help:"With --expert: folder of the dataset, or of datasets. Default: the volume, else experts in the state folder."`
 	RunName     string `placeholder:"NAME" help:"Name of the run. Default: made of the set's."`
 	Seed        uint64 `placeholder:"N" help:"Seed of weights and order. Default: 420."`
 	Force       bool   `help:"Train again, though it was done before."`
@@ -93,19 +96,29 @@ type trainCmd struct {
 
 // Help shows how the command is used.
 func (*trainCmd) Help() string {
-	return `Trains a router on a preprocessed set and calibrates it, with a linear head and class prototypes on frozen features as baselines. A run that was stopped or killed continues when it is started again.
+	return `Trains a router on a preprocessed set and calibrates it, with a linear head and class prototypes on frozen features as baselines. With --expert it trains the adapter of an expert on its dataset of instructions and tool calls, which is published and preprocessed first. A run that was stopped or killed continues when it is started again.
 
     mole train --dataset-name routing_20260105_110000
-    mole train --dataset-name routing_20260105_110000 --run-name wide --lora-rank 32 --max-steps 400` + exitHelp
+    mole train --dataset-name routing_20260105_110000 --run-name wide --lora-rank 32 --max-steps 400
+    mole train --expert calendar --dataset-name calendar--demo--20260105_090000
+    mole train --expert calendar --from-dir datasets` + exitHelp
 }
 
-// Run trains the router.
+// Run trains the router, or an expert.
 func (c *trainCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (err error) {
 	ch, err := c.open(out, errs)
 	if err != nil {
 		return err
 	}
 	defer ch.finish(&err)
+	switch {
+	case c.Expert != "":
+		return c.expert(ctx, ch)
+	case c.DatasetName == "":
+		return errors.New("--dataset-name: want the routing set, or --expert NAME")
+	case c.FromDir != "":
+		return errors.New("--from-dir goes with --expert; mole upload publishes a routing set")
+	}
 	s := ch.stages("")
 	s.Upload, s.Preprocess = nil, nil
 	s.Train.Dataset, s.Train.Name = c.DatasetName, cmp.Or(c.RunName, stage.RunName(c.DatasetName))

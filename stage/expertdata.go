@@ -1,0 +1,202 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"mole/base"
+	"mole/batch"
+	"mole/dataset"
+	"mole/shard"
+	"mole/store"
+	"mole/view"
+	"mole/vision"
+)
+
+// expertData is the dataset of an expert on its way to training: found,
+// published, preprocessed (specification mole, 4.5, 5.3 and 7).
+type expertData struct {
+	*Place
+	View    *view.Expert
+	Base    *base.Base
+	Dataset string // name; the newest of the expert if empty. find sets it
+	From    string // folder of the dataset, or of datasets; see TrainExpert.Run
+	Workers int
+}
+
+// prepare returns the preprocessed dataset, or finds what was made before.
+func (d *expertData) prepare(ctx context.Context) (store.Tree, error) {
+	raw, err := d.find(ctx)
+	if err != nil {
+		return store.Tree{}, err
+	}
+	digest, err := raw.Digest()
+	if err != nil {
+		return store.Tree{}, err
+	}
+	key := store.Key{Stage: "preprocess-expert", Inputs: map[string]string{"dataset": digest}, Settings: map[string]any{
+		"expert_spec": d.View.Spec.Hash(), "processor": d.Base.Processor, "layout": shard.Version, "name": d.Dataset,
+	}}
+	tree, _, err := d.once(ctx, key, false, func(dir, digest string) (store.Tree, error) {
+		return d.preprocess(ctx, dir, digest, raw.FS(ctx, d.Store))
+	})
+	if err != nil {
+		return tree, err
+	}
+	path := "preprocessed/" + d.Dataset
+	if before, err := d.training().Tree(ctx, path); err == nil && sameTree(before, tree) {
+		return tree, nil
+	}
+	return tree, d.training().Publish(ctx, path, tree, store.Always)
+}
+
+// find returns the published dataset, and publishes it before if it is one in a
+// folder.
+func (d *expertData) find(ctx context.Context) (store.Tree, error) {
+	d.Dataset = dataset.BaseName(d.Dataset)
+	if d.From == "" {
+		tree, err := d.onVolume(ctx)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return tree, err
+		}
+	}
+	dir, err := d.inFolder(first(d.From, filepath.Join(d.State, "experts")))
+	if err != nil {
+		return store.Tree{}, err
+	}
+	u := &Upload{Place: d.Place}
+	return u.publish(ctx, d.training(), dir, d.Dataset, &Uploaded{})
+}
+
+// onVolume returns the dataset of the name, or else the newest of the expert, on
+// the volume. The error wraps [fs.ErrNotExist] if there is none.
+func (d *expertData) onVolume(ctx context.Context) (store.Tree, error) {
+	const folder = "datasets/"
+	name := d.Dataset
+	if name == "" {
+		var names []string
+		for e, err := range d.training().List(ctx, folder) {
+			if err != nil {
+				return store.Tree{}, err
+			}
+			names = append(names, strings.TrimPrefix(e.Path, folder))
+		}
+		newest, ok := dataset.Newest(names, d.View.Spec.Expert)
+		if !ok {
+			return store.Tree{}, fs.ErrNotExist
+		}
+		name = newest
+	}
+	tree, err := d.training().Tree(ctx, folder+name)
+	if err == nil {
+		d.Dataset = name
+	}
+	return tree, err
+}
+
+// inFolder returns the folder of the dataset: dir itself, or one in it.
+func (d *expertData) inFolder(dir string) (string, error) {
+	if _, err := os.Stat(filepath.Join(dir, "train.jsonl")); err == nil {
+		whole, err := filepath.Abs(dir)
+		d.Dataset = first(d.Dataset, filepath.Base(whole))
+		return dir, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && (d.From != "" || !errors.Is(err, fs.ErrNotExist)) {
+		return "", err
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	who := d.View.Spec.Expert
+	if d.Dataset == "" {
+		newest, ok := dataset.Newest(names, who)
+		if !ok {
+			return "", fmt.Errorf("no dataset of expert %s, neither on volume %s nor in %s: mole synth --expert %s draws one of a built-in screen", who, d.Volumes.Training, dir, who)
+		}
+		d.Dataset = newest
+	}
+	dir = filepath.Join(dir, d.Dataset)
+	if _, err := os.Stat(filepath.Join(dir, "train.jsonl")); err != nil {
+		return "", fmt.Errorf("dataset %s of expert %s is neither on volume %s nor a folder: %w", d.Dataset, who, d.Volumes.Training, err)
+	}
+	return dir, nil
+}
+
+// preprocess makes the folder of shards in work, and stores it.
+func (d *expertData) preprocess(ctx context.Context, work, digest string, raw fs.FS) (store.Tree, error) {
+	set, report, err := dataset.OpenExpert(raw, dataset.ExpertOptions{Name: d.Dataset})
+	if err != nil {
+		return store.Tree{}, err
+	}
+	for _, c := range report.Changes {
+		d.log().Info("changed on reading", "dataset", d.Dataset, "what", c.Kind, "count", c.Count, "first", c.First)
+	}
+	c := d.Base.Config
+	splits := []shard.Input{{Name: "train", Records: records(set.Train)}, {Name: "val", Records: records(set.Val)}}
+	_, err = shard.Write(ctx, work, raw, splits, shard.Options{
+		Input: digest, Dataset: d.Dataset, Model: d.Base.Name, Vision: d.View.Vision, Settings: d.View.Spec.Hash(),
+		Layout: batch.Layout{ImageToken: c.ImageToken, VideoToken: c.VideoToken, Merge: c.Vision.Merge},
+		Build:  d.lesson, Tokenizer: d.Base.Tokenizer.Digest(), Processor: d.Base.Processor, RUVersion: 2, Workers: d.Workers,
+		Progress: func(s shard.Progress) { d.progress("preprocess "+s.Phase, int64(s.Done), int64(s.Total)) },
+	})
+	if err != nil {
+		return store.Tree{}, err
+	}
+	return store.Add(ctx, d.Store, os.DirFS(work), store.AddOptions{})
+}
+
+// lesson returns a record as the expert is to learn it.
+func (d *expertData) lesson(r *dataset.Record, im *vision.Patches) (batch.Example, error) {
+	return d.View.Lesson(im, instruction(r), r.Conversations[len(r.Conversations)-1].Value)
+}
+
+// tasks returns the task type of each sample as a number, by the order in which
+// they first occur.
+func tasks(split *shard.Split) ([]int, error) {
+	numbers := map[string]int{}
+	var out []int
+	for i := range split.Len() {
+		s, err := split.Sample(i)
+		if err != nil {
+			return nil, err
+		}
+		n, ok := numbers[s.TaskType]
+		if !ok {
+			n = len(numbers)
+			numbers[s.TaskType] = n
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+// sharedPictures returns how many samples of validation show a picture of
+// training: datasets of experts are split by record, not by picture.
+func sharedPictures(set *shard.Set) (n int, err error) {
+	seen := map[string]bool{}
+	for _, name := range []string{"train", "val"} {
+		split, err := set.Split(name)
+		if err != nil {
+			return 0, err
+		}
+		for i := range split.Len() {
+			s, err := split.Sample(i)
+			switch {
+			case err != nil:
+				return 0, err
+			case name == "train":
+				seen[s.Image] = true
+			case seen[s.Image]:
+				n++
+			}
+		}
+	}
+	return n, nil
+}
