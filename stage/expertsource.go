@@ -68,7 +68,10 @@ func (c *checkpoint) read() (err error) {
 		c.fsys, err = fs.Sub(c.fsys, dir)
 	}
 	if err == nil {
-		c.config, c.weights, err = adapterFiles(c.fsys)
+		c.config, err = fs.ReadFile(c.fsys, lora.ConfigFile)
+	}
+	if err == nil {
+		c.weights, err = fs.ReadFile(c.fsys, lora.WeightsFile)
 	}
 	if err != nil {
 		return err
@@ -95,7 +98,6 @@ func adapterFolder(fsys fs.FS) (string, error) {
 	}
 	return "", fmt.Errorf("no %s, neither there nor in final or adapter", lora.ConfigFile)
 }
-
 
 // view returns how the expert sees: as it was trained to, or else as byDefault
 // says. It refuses an expert of another name, base network or prompt.

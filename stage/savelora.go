@@ -1,18 +1,17 @@
 package stage
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"strings"
 	"time"
 
 	"mole/lora"
 	"mole/safetensors"
+	"mole/spec"
 	"mole/store"
 )
 
@@ -23,7 +22,8 @@ type SaveLora struct {
 	// Checkpoint is a folder of this machine, or a path on FromVolume if that is
 	// set. The adapter lies there, or in its folder final or adapter.
 	Checkpoint, FromVolume string
-	Volume, Dest           string // where the two files of the adapter go
+	Volume, Dest           string // where the adapter goes: its two files, and expert.json and the report, if they are there
+	Expert                 string // that it must be of, if it says of which it is
 	// Model is the base model that the adapter must name, Sites its layers, nil
 	// if it is not on this machine: then shapes are not compared with it.
 	Model string
@@ -55,14 +55,18 @@ func (s *SaveLora) Run(ctx context.Context) (*SavedLora, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", out.Source, err)
 	}
-	config, weights, err := adapterFiles(fsys)
+	c := &checkpoint{from: out.Source, fsys: fsys}
+	err = c.read()
 	if err == nil {
-		err = s.check(config, weights, out)
+		err = s.check(c.config, c.weights, out)
+	}
+	if err == nil && c.reads != nil && c.reads.Expert != s.Expert {
+		err = fmt.Errorf("%s: the adapter of expert %s, want %s", spec.ExpertFile, c.reads.Expert, s.Expert)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", out.Source, err)
 	}
-	return out, s.publish(ctx, config, weights, out)
+	return out, s.publish(ctx, c, out)
 }
 
 // source opens the checkpoint.
@@ -74,18 +78,6 @@ func (s *SaveLora) source(ctx context.Context) (fs.FS, error) {
 	}
 	tree, err := store.Volume{Store: s.Store, Name: s.FromVolume}.Find(ctx, s.Checkpoint)
 	return tree.FS(ctx, s.Store), err
-}
-
-// adapterFiles reads the two files of the adapter in a checkpoint.
-func adapterFiles(fsys fs.FS) (config, weights []byte, err error) {
-	dir, err := adapterFolder(fsys)
-	if err != nil {
-		return nil, nil, err
-	}
-	if config, err = fs.ReadFile(fsys, path.Join(dir, lora.ConfigFile)); err == nil {
-		weights, err = fs.ReadFile(fsys, path.Join(dir, lora.WeightsFile))
-	}
-	return config, weights, err
 }
 
 // check refuses an adapter that would not load.
@@ -172,17 +164,9 @@ func SameModel(a, b string) bool {
 	return key(a) == key(b)
 }
 
-// publish puts the two files on the volume.
-func (s *SaveLora) publish(ctx context.Context, config, weights []byte, out *SavedLora) error {
-	var files []store.File
-	for name, data := range map[string][]byte{lora.ConfigFile: config, lora.WeightsFile: weights} {
-		o, err := store.PutObject(ctx, s.Store, bytes.NewReader(data))
-		if err != nil {
-			return err
-		}
-		files = append(files, store.File{Path: name, Digest: o.Digest, Size: o.Size})
-	}
-	tree, err := store.NewTree(files, nil)
+// publish puts the files on the volume.
+func (s *SaveLora) publish(ctx context.Context, c *checkpoint, out *SavedLora) error {
+	tree, err := c.release(ctx, s.Store)
 	if err != nil {
 		return err
 	}

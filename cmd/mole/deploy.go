@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -18,8 +19,10 @@ type deployCmd struct {
 	Latest      bool     `xor:"way" help:"Deploy the router that was completed last."`
 	Rollback    bool     `xor:"way" help:"Go back to the release before the deployed one."`
 	Checkpoint  string   `placeholder:"PATH" help:"Deploy the router at this path of the volume of data."`
-	DatasetName string   `placeholder:"NAME" help:"Deploy a router that was trained on this routing set."`
-	RunName     string   `placeholder:"NAME" help:"Deploy the router of this run."`
+	DatasetName string   `placeholder:"NAME" help:"Deploy a router that was trained on this routing set, or an expert on this dataset."`
+	RunName     string   `placeholder:"NAME" help:"Deploy the router, or the expert, of this run."`
+	Expert      string   `placeholder:"NAME" help:"Deploy the adapter of this expert, not a router. --checkpoint may then be VOLUME:PATH or a folder, too."`
+	Accuracy    *float64 `placeholder:"PERCENT" help:"With --expert: held-out accuracy of an adapter that has no report, for the record."`
 	MinAccuracy *float64 `placeholder:"PERCENT" help:"Refuse a router whose held-out accuracy is less. Default: the configuration's."`
 	Force       bool     `help:"Do without a held-out report, and deploy again what is deployed."`
 	JSON        bool     `name:"json" help:"Print the metadata of the release as one JSON object."`
@@ -30,9 +33,13 @@ type deployCmd struct {
 func (*deployCmd) Help() string {
 	return `Checks a trained router (its files, its adapter on the base network, its labels, its held-out report) and makes it the one that infer and serve use, in one step: whatever goes wrong before leaves the deployed one as it was. A running server notices by itself. The last three releases are kept for --rollback.
 
+With --expert it does the same with the adapter of an expert, which becomes loras/NAME/adapter: of a run of mole train --expert, or one that was trained elsewhere and lies in a folder as PEFT writes it.
+
     mole deploy --latest
     mole deploy --run-name wide --min-accuracy 98
-    mole deploy --rollback` + exitHelp
+    mole deploy --rollback
+    mole deploy --expert calendar --latest
+    mole deploy --expert calendar --checkpoint adapters/calendar --accuracy 97.5` + exitHelp
 }
 
 // Run deploys.
@@ -42,12 +49,15 @@ func (c *deployCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (e
 		return err
 	}
 	defer ch.finish(&err)
+	if err := c.checkPercents(); err != nil {
+		return err
+	}
+	if c.Expert != "" {
+		return c.expert(ctx, ch)
+	}
 	d := ch.deployment()
-	if least := c.MinAccuracy; least != nil {
-		if *least < 0 || *least > 100 {
-			return fmt.Errorf("--min-accuracy %v, want 0 to 100", *least)
-		}
-		d.MinAccuracy = *least / 100
+	if c.MinAccuracy != nil {
+		d.MinAccuracy = *c.MinAccuracy / 100
 	}
 	d.Checkpoint, d.Dataset, d.Name, d.Latest, d.Rollback, d.Force = c.Checkpoint, c.DatasetName, c.RunName, c.Latest, c.Rollback, c.Force
 	done, err := within(ctx, ch.job("deploy"), d.Run)
@@ -55,6 +65,58 @@ func (c *deployCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (e
 		return err
 	}
 	return c.print(ch, done)
+}
+
+// checkPercents refuses what is no share.
+func (c *deployCmd) checkPercents() error {
+	for _, f := range []struct {
+		name  string
+		value *float64
+	}{{"min-accuracy", c.MinAccuracy}, {"accuracy", c.Accuracy}} {
+		if v := f.value; v != nil && (*v < 0 || *v > 100) {
+			return fmt.Errorf("--%s %v, want 0 to 100", f.name, *v)
+		}
+	}
+	if c.Accuracy != nil && c.Expert == "" {
+		return errors.New("--accuracy goes with --expert; a router has its report")
+	}
+	return nil
+}
+
+// expert deploys the adapter of an expert.
+func (c *deployCmd) expert(ctx context.Context, ch *chain) error {
+	v, err := ch.expertView(ctx, c.Expert)
+	if err != nil {
+		return err
+	}
+	d, err := ch.accelerator("deploy")
+	if err != nil {
+		return err
+	}
+	deploy := &stage.DeployExpert{
+		Place: ch.Place, Checkpoint: c.Checkpoint, Dataset: c.DatasetName, Name: c.RunName, Latest: c.Latest, Rollback: c.Rollback, Force: c.Force,
+		Accuracy: fraction(c.Accuracy), Base: ch.base, View: v, Device: d, Keep: ch.config.Adapters.Deploy.Keep,
+	}
+	if c.MinAccuracy != nil {
+		deploy.MinAccuracy = *c.MinAccuracy / 100
+	}
+	done, err := within(ctx, ch.job("deploy"), deploy.Run)
+	if errors.Is(err, stage.ErrOtherBase) {
+		err = hintedError{err, "--base-model names the one it is for, --force deploys it all the same"}
+	}
+	if err != nil {
+		return err
+	}
+	return c.print(ch, done)
+}
+
+// fraction returns a percentage as a share.
+func fraction(percent *float64) *float64 {
+	if percent == nil {
+		return nil
+	}
+	v := *percent / 100
+	return &v
 }
 
 // deployment returns a deployment as the configuration wants it.
@@ -100,6 +162,10 @@ func (c *deployCmd) print(ch *chain, done *stage.Deployed) error {
 	verb := "DEPLOYED"
 	if done.Done {
 		verb = "deployed already"
+	}
+	if m.Expert != "" {
+		ch.say("%s: expert %s, release %s of %s, %s", verb, m.Expert, m.Release, m.Checkpoint, accuracy)
+		return nil
 	}
 	ch.say("%s: release %s, run %s of %s, %s", verb, m.Release, m.Run, m.Dataset, accuracy)
 	ch.say("Next: mole infer IMAGE, mole serve")

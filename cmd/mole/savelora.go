@@ -37,7 +37,7 @@ type saveLoraCmd struct {
 
 // Help shows how the command is used.
 func (*saveLoraCmd) Help() string {
-	return `Copies the adapter of an expert to a volume and lists it in loras.json, where mole deploy finds it. Before, it is checked: both files are there, the base model is the right one, and every tensor can be read and, if the base network is on this machine, belongs to a layer of it. Only the two files of the adapter are copied.
+	return `Copies the adapter of an expert to a volume and lists it in loras.json, where mole deploy finds it. Before, it is checked: both files are there, the base model is the right one, and every tensor can be read and, if the base network is on this machine, belongs to a layer of it. Only the two files of the adapter are copied, and expert.json and the report about its tests, if they are there.
 
     mole save-lora --checkpoint runs/calendar/final --name calendar --dataset calendar--demo--20260105_090000
     mole save-lora --checkpoint calendar/run-3/checkpoint-40 --from-volume lora-runs --name calendar` + exitHelp
@@ -65,7 +65,7 @@ func (c *saveLoraCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) 
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	save := &stage.SaveLora{
-		Place: &stage.Place{State: c.State, Store: s}, Checkpoint: c.Checkpoint, FromVolume: c.FromVolume, Force: c.Force,
+		Place: &stage.Place{State: c.State, Store: s}, Checkpoint: c.Checkpoint, FromVolume: c.FromVolume, Expert: c.Name, Force: c.Force,
 		Model:  cmp.Or(c.BaseModel, settings.Adapters.Models.BaseVLM),
 		Volume: cmp.Or(c.Volume, settings.Adapters.Volumes.Checkpoints.Name), Dest: cmp.Or(c.Dest, c.Name),
 	}
