@@ -60,6 +60,10 @@ type Base struct {
 	// "DIGEST  NAME" for each, in the order of the names.
 	Digest string
 
+	// Files holds the files of the network: those named above, and whatever else
+	// was published with it.
+	Files fs.FS
+
 	closer io.Closer // of the weights; nil if there is nothing to close
 }
 
@@ -102,6 +106,7 @@ func (b *Base) Close() error {
 // openEmbedded opens the network that is part of the program.
 func (b *Base) openEmbedded() error {
 	fsys := tiny.FS()
+	b.Files = fsys
 	if err := b.readTexts(fsys); err != nil {
 		return err
 	}
@@ -122,7 +127,8 @@ func (b *Base) openDir(ctx context.Context, dir string) error {
 	if err := checkFiles(dir); err != nil {
 		return err
 	}
-	if err := b.readTexts(os.DirFS(dir)); err != nil {
+	b.Files = os.DirFS(dir)
+	if err := b.readTexts(b.Files); err != nil {
 		return err
 	}
 	c, err := safetensors.OpenCheckpoint(dir)

@@ -45,6 +45,7 @@ type cli struct {
 
 	Tensorboard tensorboardCmd `cmd:"" help:"Show the curves of training runs, or remove old ones."`
 	SaveLora    saveLoraCmd    `cmd:"" name:"save-lora" help:"Check the adapter of an expert, copy it to a volume, and list it."`
+	Merge       mergeCmd       `cmd:"" help:"Add an adapter to the weights of its base network."`
 	OcrCrops    ocrCropsCmd    `cmd:"" name:"ocr-crops" help:"Cut texts out of drawn screens, for the ocr class of a routing set."`
 	Archive     archiveCmd     `cmd:"" help:"Pack a dataset into one file, or unpack such a file."`
 

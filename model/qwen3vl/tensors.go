@@ -96,7 +96,10 @@ var prefixes = []struct{ from, to string }{
 	{"model.", "model.language_model."},
 }
 
-// canonical returns the published spelling of a tensor's name.
+// CanonicalName returns the published spelling of a tensor's name.
+func CanonicalName(name string) string { return canonical(name) }
+
+// canonical is CanonicalName.
 func canonical(name string) string {
 	for _, p := range prefixes {
 		if rest, ok := strings.CutPrefix(name, p.from); ok {
