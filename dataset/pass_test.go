@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -79,6 +80,51 @@ func TestPassSeveralCalls(t *testing.T) {
 	for _, tt := range tests {
 		if ok, reason := Pass(test, tt.got); ok != (tt.reason == "") || !strings.Contains(reason, tt.reason) {
 			t.Errorf("%s: got %v, %q, want %q", tt.got, ok, reason, tt.reason)
+		}
+	}
+}
+
+// TestPassEachAction goes through all actions of 4.2: the expected call passes,
+// another action does not, nor a point beyond the tolerance, nor another argument
+// (specification mole, 4.4; acceptance scenario 16).
+func TestPassEachAction(t *testing.T) {
+	// Of each action: arguments beside the point, and the same that must not pass.
+	arguments := map[string][2]string{
+		"scroll": {`, "pixels": 300`, `, "pixels": -300`}, "hscroll": {`, "pixels": -10`, `, "pixels": 10`},
+		"key": {`, "keys": ["ctrl", "c"]`, `, "keys": ["ctrl"]`}, "type": {`, "text": "a"`, `, "text": "b"`}, "answer": {`, "text": "no"`, `, "text": ""`},
+		"ocr": {`, "text": "x y"`, `, "text": "xy"`}, "wait": {`, "time": 3.0`, `, "time": -1`}, "terminate": {`, "status": "success"`, `, "status": "failure"`},
+	}
+	for action, required := range actions {
+		point := required[0].key == "coordinate"
+		call := func(action string, x int, rest string) string {
+			text := `{"action": "` + action + `"` + rest
+			if point {
+				text += fmt.Sprintf(`, "coordinate": [%d, 40]`, x)
+			}
+			return text + "}"
+		}
+		rest := arguments[action]
+		test := Test{ExpectedAction: ToolCall{ComputerUse, []byte(call(action, 500, rest[0]))}, Tolerance: []int{20, 0}}
+		for answer, want := range map[string]bool{
+			call(action, 500, rest[0]): true, call(action, 520, rest[0]): true, call(action, 480, rest[0]): true, call(action, 521, rest[0]): !point,
+			call("drag", 500, rest[0]): false, call(action, 500, rest[1]): rest[1] == "",
+		} {
+			if ok, reason := Pass(test, one(ComputerUse, answer)); ok != want {
+				t.Errorf("%s, want %v: got %v, %s", answer, want, ok, reason)
+			}
+		}
+	}
+}
+
+// TestPassRegions compares the two boxes of a text_verification.
+func TestPassRegions(t *testing.T) {
+	regions := func(x int) string {
+		return fmt.Sprintf(`{"regions": [{"bbox_2d": [0, 0, 200, 200], "label": "a"}, {"bbox_2d": [%d, 0, %d, 200], "label": "b"}]}`, x, x+200)
+	}
+	test := Test{ExpectedAction: ToolCall{TextVerification, []byte(regions(500))}, Tolerance: []int{10, 10}}
+	for x, want := range map[int]bool{500: true, 560: true, 600: false, 800: false} {
+		if ok, reason := Pass(test, one(TextVerification, regions(x))); ok != want {
+			t.Errorf("second box at %d, want %v: got %v, %s", x, want, ok, reason)
 		}
 	}
 }

@@ -200,3 +200,36 @@ func sharedPictures(set *shard.Set) (n int, err error) {
 	}
 	return n, nil
 }
+
+// byPicture are examples, up to most about one picture to a group.
+type byPicture struct {
+	*labelled
+	most   int
+	groups []int // by example; nil before the first call of Group
+}
+
+// Group implements train.Grouped. What cannot be read is an error of Example.
+func (p *byPicture) Group(i int) int {
+	if p.groups == nil {
+		p.groups = make([]int, p.Len())
+		type place struct{ group, left int }
+		at := map[string]*place{}
+		for k := range p.groups {
+			n := k
+			if p.only != nil {
+				n = p.only[k]
+			}
+			s, err := p.split.Sample(n)
+			if err != nil {
+				p.groups[k] = k
+				continue
+			}
+			if at[s.Image] == nil || at[s.Image].left == 0 {
+				at[s.Image] = &place{k, p.most}
+			}
+			at[s.Image].left--
+			p.groups[k] = at[s.Image].group
+		}
+	}
+	return p.groups[i]
+}

@@ -89,7 +89,7 @@ func (l *lessons) trainer(ctx context.Context, net *qwen3vl.Net, dir string) (t 
 		return nil, nil, err
 	}
 	t = &train.Trainer{
-		Network: net, Layout: l.model.Layout(), Examples: examples, Dir: dir, Log: l.log(),
+		Network: net, Layout: l.model.Layout(), Examples: l.inOrder(examples), Dir: dir, Log: l.log(),
 		Options: train.Options{
 			Steps: s.Steps, BatchExamples: s.Batch * s.Accumulation, PassTokens: s.PassTokens, Rate: s.Rate, Warmup: s.Warmup, Shape: s.Shape,
 			Optimizer: train.OptimizerOptions{Decay: max(s.Decay, 0), ClipNorm: s.ClipNorm}, Seed: s.Seed,
@@ -103,6 +103,15 @@ func (l *lessons) trainer(ctx context.Context, net *qwen3vl.Net, dir string) (t 
 		t.Evaluate = exam.evaluate
 	}
 	return t, func() { examples.Close(); val.Close() }, nil
+}
+
+// inOrder returns the examples of an expert grouped by picture, others as they
+// are.
+func (l *lessons) inOrder(all *labelled) train.Examples {
+	if l.expert == nil || l.settings.PerPicture < 2 {
+		return all
+	}
+	return &byPicture{labelled: all, most: l.settings.PerPicture}
 }
 
 // stepped tells the record, and the caller, about a step.

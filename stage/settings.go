@@ -39,6 +39,9 @@ type Settings struct {
 	TrainMax   int     `json:"train_max_samples"` // of the training set, balanced; 0 for all
 	EvalMax    int     `json:"eval_max_samples"`  // of validation during training, balanced; negative for all
 	PassTokens int     `json:"pass_tokens"`       // of a pass, at most; 0: as many as fit into the memory, up to 4096
+	// PerPicture is how many samples about one picture follow each other in the
+	// training of an expert, at most: they share its computation.
+	PerPicture int `json:"samples_per_picture,omitempty"` // 4; negative for an order that does not look
 
 	Seed          uint64  `json:"seed"`
 	ShuffleLabels bool    `json:"shuffle_labels"` // control run: labels without meaning

@@ -59,6 +59,9 @@ type TrainedExpert struct {
 	Loss     *float64 // lowest of an evaluation, nats; nil without one
 }
 
+// perPicture is Settings.PerPicture where it does not say.
+const perPicture = 4
+
 // ExpertCheckpointPath returns where the adapter of an expert's run is
 // published.
 func ExpertCheckpointPath(dataset, run string) string { return "checkpoints/" + dataset + "/" + run }
@@ -141,7 +144,7 @@ func (t *TrainExpert) learn(ctx context.Context, preprocessed store.Tree, set *s
 // inner returns the run as one of Train, whose machinery does the work.
 func (t *TrainExpert) inner() *Train {
 	s := t.Settings
-	s.Rung = router.LoRA
+	s.Rung, s.PerPicture = router.LoRA, first(s.PerPicture, perPicture)
 	if s.Preset == "tiny" {
 		s = s.fill(expertTiny)
 	}

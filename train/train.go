@@ -45,6 +45,15 @@ type Examples interface {
 	Example(i int) (batch.Example, error)
 }
 
+// Grouped is what Examples may be besides, where several of them share much, as
+// those about one screenshot do. The members of a group follow each other in
+// every epoch, so that a step computes once what they share; the groups are
+// shuffled, and the members of each.
+type Grouped interface {
+	// Group returns the group of example i: any number.
+	Group(i int) int
+}
+
 // Step is the report of one optimizer step.
 type Step struct {
 	Index      int           // from 0

@@ -63,6 +63,9 @@ func (t *Trainer) Run(ctx context.Context) (_ Result, err error) {
 	}
 	r.order = &order{seed: r.options.Seed, n: n}
 	r.settings = r.options.settings(n)
+	if g, ok := t.Examples.(Grouped); ok {
+		r.order.group, r.settings["order"] = g.Group, "groups"
+	}
 	if t.Dir != "" {
 		if r.folder, err = openFolder(t.Dir, r.log); err != nil {
 			return Result{}, err

@@ -38,7 +38,8 @@ func (c *trainCmd) expert(ctx context.Context, ch *chain) error {
 		return err
 	}
 	t.Dataset, t.From, t.Name, t.Force = c.DatasetName, c.FromDir, c.RunName, c.Force
-	t.Settings, t.Settings.Seed = c.settings(), c.Seed
+	t.Settings = c.settings()
+	t.Settings.Seed, t.Settings.PerPicture = c.Seed, c.PerPicture
 	t.Settings.Preset = ch.preset(t.Settings.Preset)
 	done, err := within(ctx, ch.job("train"), t.Run)
 	if errors.Is(err, train.ErrStopped) && hint(err) == "" {

@@ -87,6 +87,7 @@ type trainCmd struct {
 	DatasetName string `placeholder:"NAME" help:"The preprocessed routing set; with --expert, the expert's dataset. Default there: its newest."`
 	Expert      string `placeholder:"NAME" help:"Train the adapter of this expert, not a router."`
 	FromDir     string `placeholder:"DIR" help:"With --expert: folder of the dataset, or of datasets. Default: the volume, else experts in the state folder."`
+	PerPicture  int    `name:"samples-per-picture" placeholder:"N" help:"With --expert: samples about one picture that share a step, at most; negative for an order that does not look. Default: 4."`
 	RunName     string `placeholder:"NAME" help:"Name of the run. Default: made of the set's."`
 	Seed        uint64 `placeholder:"N" help:"Seed of weights and order. Default: 420."`
 	Force       bool   `help:"Train again, though it was done before."`
