@@ -59,74 +59,74 @@ func (d *expertData) prepare(ctx context.Context) (store.Tree, error) {
 // folder.
 func (d *expertData) find(ctx context.Context) (store.Tree, error) {
 	d.Dataset = dataset.BaseName(d.Dataset)
+	dir := first(d.From, filepath.Join(d.State, "experts"))
+	if holdsDataset(dir) {
+		whole, err := filepath.Abs(dir)
+		if err != nil {
+			return store.Tree{}, err
+		}
+		d.Dataset = first(d.Dataset, filepath.Base(whole))
+		return d.publishFolder(ctx, dir)
+	}
+	if err := d.choose(ctx, dir); err != nil {
+		return store.Tree{}, err
+	}
 	if d.From == "" {
-		tree, err := d.onVolume(ctx)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		tree, err := d.training().Tree(ctx, datasets+d.Dataset)
+		if !errors.Is(err, fs.ErrNotExist) {
 			return tree, err
 		}
 	}
-	dir, err := d.inFolder(first(d.From, filepath.Join(d.State, "experts")))
-	if err != nil {
-		return store.Tree{}, err
+	dir = filepath.Join(dir, d.Dataset)
+	if !holdsDataset(dir) {
+		return store.Tree{}, fmt.Errorf("dataset %s of expert %s is neither on volume %s nor a folder: no train.jsonl in %s",
+			d.Dataset, d.View.Spec.Expert, d.Volumes.Training, dir)
 	}
+	return d.publishFolder(ctx, dir)
+}
+
+// datasets begins the paths of datasets on a volume.
+const datasets = "datasets/"
+
+// holdsDataset reports whether a folder is a dataset.
+func holdsDataset(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "train.jsonl"))
+	return err == nil
+}
+
+// publishFolder publishes the dataset in a folder.
+func (d *expertData) publishFolder(ctx context.Context, dir string) (store.Tree, error) {
 	u := &Upload{Place: d.Place}
 	return u.publish(ctx, d.training(), dir, d.Dataset, &Uploaded{})
 }
 
-// onVolume returns the dataset of the name, or else the newest of the expert, on
-// the volume. The error wraps [fs.ErrNotExist] if there is none.
-func (d *expertData) onVolume(ctx context.Context) (store.Tree, error) {
-	const folder = "datasets/"
-	name := d.Dataset
-	if name == "" {
-		var names []string
-		for e, err := range d.training().List(ctx, folder) {
-			if err != nil {
-				return store.Tree{}, err
-			}
-			names = append(names, strings.TrimPrefix(e.Path, folder))
-		}
-		newest, ok := dataset.Newest(names, d.View.Spec.Expert)
-		if !ok {
-			return store.Tree{}, fs.ErrNotExist
-		}
-		name = newest
-	}
-	tree, err := d.training().Tree(ctx, folder+name)
-	if err == nil {
-		d.Dataset = name
-	}
-	return tree, err
-}
-
-// inFolder returns the folder of the dataset: dir itself, or one in it.
-func (d *expertData) inFolder(dir string) (string, error) {
-	if _, err := os.Stat(filepath.Join(dir, "train.jsonl")); err == nil {
-		whole, err := filepath.Abs(dir)
-		d.Dataset = first(d.Dataset, filepath.Base(whole))
-		return dir, err
+// choose takes the newest dataset of the expert, in the folder dir or, unless
+// that was asked for, on the volume, if none is named.
+func (d *expertData) choose(ctx context.Context, dir string) error {
+	if d.Dataset != "" {
+		return nil
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil && (d.From != "" || !errors.Is(err, fs.ErrNotExist)) {
-		return "", err
+		return err
 	}
 	var names []string
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	who := d.View.Spec.Expert
-	if d.Dataset == "" {
-		newest, ok := dataset.Newest(names, who)
-		if !ok {
-			return "", fmt.Errorf("no dataset of expert %s, neither on volume %s nor in %s: mole synth --expert %s draws one of a built-in screen", who, d.Volumes.Training, dir, who)
+	if d.From == "" {
+		for e, err := range d.training().List(ctx, datasets) {
+			if err != nil {
+				return err
+			}
+			names = append(names, strings.TrimPrefix(e.Path, datasets))
 		}
-		d.Dataset = newest
 	}
-	dir = filepath.Join(dir, d.Dataset)
-	if _, err := os.Stat(filepath.Join(dir, "train.jsonl")); err != nil {
-		return "", fmt.Errorf("dataset %s of expert %s is neither on volume %s nor a folder: %w", d.Dataset, who, d.Volumes.Training, err)
+	who, found := d.View.Spec.Expert, false
+	if d.Dataset, found = dataset.Newest(names, who); !found {
+		return fmt.Errorf("no dataset of expert %s, neither on volume %s nor in %s: mole synth --expert %s draws one of a built-in screen", who, d.Volumes.Training, dir, who)
 	}
-	return dir, nil
+	return nil
 }
 
 // preprocess makes the folder of shards in work, and stores it.
@@ -211,25 +211,28 @@ type byPicture struct {
 // Group implements train.Grouped. What cannot be read is an error of Example.
 func (p *byPicture) Group(i int) int {
 	if p.groups == nil {
-		p.groups = make([]int, p.Len())
-		type place struct{ group, left int }
-		at := map[string]*place{}
-		for k := range p.groups {
-			n := k
-			if p.only != nil {
-				n = p.only[k]
-			}
-			s, err := p.split.Sample(n)
-			if err != nil {
-				p.groups[k] = k
-				continue
-			}
-			if at[s.Image] == nil || at[s.Image].left == 0 {
-				at[s.Image] = &place{k, p.most}
-			}
-			at[s.Image].left--
-			p.groups[k] = at[s.Image].group
-		}
+		p.divide()
 	}
 	return p.groups[i]
+}
+
+// divide sets the groups. The number of one is that of its first example.
+func (p *byPicture) divide() {
+	type place struct{ group, left int }
+	at := map[string]*place{}
+	for k := range p.Len() {
+		n := k
+		if p.only != nil {
+			n = p.only[k]
+		}
+		key := fmt.Sprint(k)
+		if s, err := p.split.Sample(n); err == nil {
+			key = s.Image
+		}
+		if at[key] == nil || at[key].left == 0 {
+			at[key] = &place{k, p.most}
+		}
+		at[key].left--
+		p.groups = append(p.groups, at[key].group)
+	}
 }

@@ -72,8 +72,8 @@ func ExpertCheckpointPath(dataset, run string) string { return "checkpoints/" + 
 var expertTiny = Settings{Batch: 8, Accumulation: 1, Rate: 2e-3, Steps: 300, EvalEvery: 50, SaveEvery: 50, EvalMax: 64}
 
 // Run trains, or finds the run that was finished before. The dataset is the one
-// in From, which is published then; without From it is the published one, or
-// else the one in the folder experts of the state. When ctx ends, it leaves a
+// in From, which is published then; without From it is the published one of the
+// name, or the newest that is published or in the folder experts of the state. When ctx ends, it leaves a
 // checkpoint and returns train.ErrStopped; the same call continues.
 func (t *TrainExpert) Run(ctx context.Context) (*TrainedExpert, error) {
 	out, err := alone(ctx, t.Place, "mole train", t.run)

@@ -61,11 +61,7 @@ func (t *Trainer) Run(ctx context.Context) (_ Result, err error) {
 	if n < 1 {
 		return Result{}, errors.New("no examples to learn from")
 	}
-	r.order = &order{seed: r.options.Seed, n: n}
-	r.settings = r.options.settings(n)
-	if g, ok := t.Examples.(Grouped); ok {
-		r.order.group, r.settings["order"] = g.Group, "groups"
-	}
+	r.arrange(n)
 	if t.Dir != "" {
 		if r.folder, err = openFolder(t.Dir, r.log); err != nil {
 			return Result{}, err
@@ -88,6 +84,16 @@ func (t *Trainer) Run(ctx context.Context) (_ Result, err error) {
 		result.Best, result.BestStep = r.stopping.lowest, r.stopping.lowestStep
 	}
 	return result, err
+}
+
+// arrange sets the order of n examples, and the settings that decide what the
+// run computes.
+func (r *run) arrange(n int) {
+	r.order = &order{seed: r.options.Seed, n: n}
+	r.settings = r.options.settings(n)
+	if g, ok := r.Examples.(Grouped); ok {
+		r.order.group, r.settings["order"] = g.Group, "groups"
+	}
 }
 
 // run is a Trainer at work.
