@@ -23,6 +23,7 @@ type demoCmd struct {
 	Out     string `default:"mole-demo" placeholder:"DIR" help:"Folder for everything. Default: mole-demo."`
 	Steps   int    `default:"120" placeholder:"N" help:"Training steps. Default: 120."`
 	Workers int    `placeholder:"N" help:"Cores to use. Default: all."`
+	Expert  bool   `help:"Train, test and deploy an expert, too."`
 }
 
 // Help shows how the command is used.
@@ -55,7 +56,10 @@ func (c *demoCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (err
 	if err := c.draw(ctx, ch); err != nil {
 		return err
 	}
-	return ch.start(ctx, c.stages(ch, began), false)
+	if err := ch.start(ctx, c.stages(ch, began), false); err != nil || !c.Expert {
+		return err
+	}
+	return c.expert(ctx, ch)
 }
 
 // stages returns the chain, small, and what is printed on the way.
