@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"mole/internal/flock"
 )
 
 // ErrInUse is the error of a run that somebody writes.
@@ -44,7 +46,7 @@ func lockFolder(dir string, shared bool) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	ok, err := tryLock(f, shared)
+	ok, err := flock.Try(f, shared)
 	if err == nil && !ok {
 		err = fmt.Errorf("%s: %w", dir, ErrInUse)
 	}

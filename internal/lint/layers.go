@@ -10,7 +10,7 @@ import (
 // holds the programs that generate code: nothing may depend on them but tests.
 var layers = [][]string{
 	0: {"internal/kernel/gen"},
-	1: {"tensor", "internal/kernel", "internal/pixel", "expert"},
+	1: {"tensor", "internal/kernel", "internal/pixel", "internal/flock", "expert"},
 	2: {"device", "safetensors", "tokenizer", "vision", "store", "spec", "metric", "hub"},
 	3: {"device/cpu", "device/devicetest", "lora", "batch", "dataset", "store/file", "store/storetest", "tbevents", "history", "archive", "grammar"},
 	4: {"prompt", "synth", "shard"},

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"mole/internal/flock"
 	"mole/store"
 )
 
@@ -39,21 +40,11 @@ func (s *Store) lock(ctx context.Context, name string) (*nameLock, error) {
 		<-l.stripe
 		return nil, err
 	}
-	for pause := 20 * time.Microsecond; ; pause = min(2*pause, 2*time.Millisecond) {
-		ok, err := tryLock(l.f, false)
-		if ok {
-			return l, nil
-		}
-		select {
-		case <-ctx.Done():
-			err = context.Cause(ctx)
-		case <-time.After(pause):
-		}
-		if err != nil {
-			l.unlock()
-			return nil, err
-		}
+	if err := flock.Wait(ctx, l.f, 20*time.Microsecond, 2*time.Millisecond); err != nil {
+		l.unlock()
+		return nil, err
 	}
+	return l, nil
 }
 
 // openLock opens a file of the folder .lock, and makes it if need be.
@@ -117,7 +108,7 @@ func (s *Store) Lock(ctx context.Context, name, owner string, shared bool) (io.C
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
-	ok, err := tryLock(f, shared)
+	ok, err := flock.Try(f, shared)
 	if err == nil && !ok {
 		err = &store.LockedError{Name: name, Holder: holder(f)}
 	}

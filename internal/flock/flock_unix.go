@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package tbevents
+package flock
 
 import (
 	"errors"
@@ -10,10 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tryLock takes the lock of an open folder, alone or shared, unless another
-// open file has it in a way that forbids it. The lock ends when the file is
-// closed or the process ends, however it ends.
-func tryLock(f *os.File, shared bool) (bool, error) {
+func try(f *os.File, shared bool) (bool, error) {
 	how := unix.LOCK_EX
 	if shared {
 		how = unix.LOCK_SH

@@ -1,5 +1,3 @@
-//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
-
 package train
 
 import (
@@ -10,7 +8,7 @@ import (
 	"os"
 	"strconv"
 
-	"golang.org/x/sys/unix"
+	"mole/internal/flock"
 )
 
 // lockFile opens the file at path and locks it until it is closed or the
@@ -21,14 +19,12 @@ func lockFile(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	ok, err := flock.Try(f, false)
 	switch {
-	case errors.Is(err, unix.EWOULDBLOCK):
+	case err == nil && !ok:
 		owner, _ := io.ReadAll(io.LimitReader(f, 20)) // for the message only
 		err = fmt.Errorf("%s: locked by another run, process %s", path, bytes.TrimSpace(owner))
-	case err != nil:
-		err = fmt.Errorf("%s: lock: %w", path, err)
-	default:
+	case err == nil:
 		err = errors.Join(f.Truncate(0), writeLine(f, strconv.Itoa(os.Getpid())))
 	}
 	if err != nil {
