@@ -1,5 +1,5 @@
-// Package base opens a base network: the one that is part of the program or
-// the directory of a published one. Every command that runs a network, or makes
+// Package base opens a base network: the one that is part of the program, the
+// directory of a published one, or one that was downloaded, by its name. Every command that runs a network, or makes
 // input for one, starts here, so that all of them refuse the same directories
 // with the same words and agree on what identifies a network.
 package base
@@ -44,7 +44,8 @@ var ErrIncomplete = errors.New("not a base network")
 // Base is an opened base network: its shape, its tokenizer, how it wants to see
 // images, and its weights, which are not on a device yet.
 type Base struct {
-	Name      string // "tiny", or the directory as it was given
+	Name      string // "tiny", or the directory or the name on a hub as it was given
+	Dir       string // of the files; "" for the network that is part of the program
 	Config    *qwen3vl.Config
 	Tokenizer *tokenizer.Tokenizer
 	// Vision is what preprocessor_config.json says. The limits of the size are
@@ -67,12 +68,15 @@ type Base struct {
 	closer io.Closer // of the weights; nil if there is nothing to close
 }
 
-// Open opens the embedded network for "" and "tiny", otherwise the network in
-// the directory of that name, which has the layout of the published
-// checkpoints. The error of a directory that lacks files is [ErrIncomplete] and
-// lists them. Files that do not fit each other are an error.
+// Open opens the embedded network for "" and "tiny"; the network in the
+// directory of that name, which has the layout of the published checkpoints; or
+// the one that package hub finds under OWNER/NAME or OWNER/NAME@REVISION in the
+// cache of downloaded models. It never downloads. The error of a directory that
+// lacks files, or does not exist, is [ErrIncomplete] and lists them. Files that
+// do not fit each other are an error.
 //
-// The digest of a directory takes a pass over its weights, a few seconds for
+// The digest of weights in the cache of downloaded models was found when they
+// were downloaded. That of others takes a pass over them, a few seconds for
 // gigabytes, that ctx can end. It is kept in the user's cache folder, if there
 // is one, and used again while path, size and time of each file are the same.
 func Open(ctx context.Context, nameOrDir string) (*Base, error) {
@@ -81,8 +85,8 @@ func Open(ctx context.Context, nameOrDir string) (*Base, error) {
 	if nameOrDir == "" || nameOrDir == Tiny {
 		b.Name = Tiny
 		err = b.openEmbedded()
-	} else {
-		err = b.openDir(ctx, nameOrDir)
+	} else if b.Dir, err = Find(nameOrDir); err == nil {
+		err = b.openDir(ctx, b.Dir)
 	}
 	if err == nil {
 		err = b.check()
@@ -144,9 +148,6 @@ func (b *Base) openDir(ctx context.Context, dir string) error {
 func checkFiles(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: there is no such directory; want %q, which is part of the program, or the directory of a Qwen3-VL checkpoint",
-			ErrIncomplete, Tiny)
 	case err != nil:
 		return err
 	case !info.IsDir():

@@ -16,13 +16,14 @@ import (
 	"mole/safetensors"
 )
 
-// TestMain keeps the cache of digests out of the user's folder.
+// TestMain keeps the cache of digests out of the user's folder, and the models
+// that the user downloaded out of the tests.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "base")
 	if err != nil {
 		panic(err)
 	}
-	for _, name := range []string{"XDG_CACHE_HOME", "HOME", "LocalAppData"} {
+	for _, name := range []string{"XDG_CACHE_HOME", "HOME", "LocalAppData", "HF_HUB_CACHE"} {
 		if err := os.Setenv(name, dir); err != nil {
 			panic(err)
 		}

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"mole/hub"
 )
 
 // digestWeights returns the digest of the weights in a folder that package
@@ -56,9 +58,12 @@ type known struct {
 // show.
 const settled = 2 * time.Second
 
-// digestFile returns the SHA-256 of a file, from the cache if it is the same
-// file as then.
+// digestFile returns the SHA-256 of a file: the name of a downloaded one, or
+// from the cache if it is the same file as then.
 func digestFile(ctx context.Context, path string) (string, error) {
+	if sum, ok := hub.BlobDigest(path); ok {
+		return sum, nil
+	}
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return "", err

@@ -22,12 +22,9 @@ func FromEnvironment(env func(string) string) (Options, error) {
 	}
 	o := Options{
 		Endpoint: strings.TrimRight(env("HF_ENDPOINT"), "/"),
-		Cache:    Cache{expand(first(env, "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"))},
+		Cache:    cacheIn(env, home),
 		Offline:  isTrue(first(env, "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")),
 		Token:    strings.TrimSpace(first(env, "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")),
-	}
-	if o.Cache.Dir == "" {
-		o.Cache.Dir = filepath.Join(home, "hub")
 	}
 	if o.Token == "" {
 		path := expand(env("HF_TOKEN_PATH"))
@@ -37,6 +34,20 @@ func FromEnvironment(env func(string) string) (Options, error) {
 		o.Token, err = readToken(path)
 	}
 	return o, err
+}
+
+// CacheFromEnvironment returns the cache that [FromEnvironment] gives.
+func CacheFromEnvironment(env func(string) string) (Cache, error) {
+	home, err := hubHome(env)
+	return cacheIn(env, home), err
+}
+
+// cacheIn returns the cache, given the folder of everything.
+func cacheIn(env func(string) string, home string) Cache {
+	if dir := first(env, "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"); dir != "" {
+		return Cache{expand(dir)}
+	}
+	return Cache{filepath.Join(home, "hub")}
 }
 
 // hubHome returns the folder of everything that the tools keep.

@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 
+	"mole/base"
 	"mole/batch"
 	"mole/bundle"
 	"mole/lora"
@@ -59,7 +60,7 @@ func (l *lessons) newAdapter() (*lora.Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.BaseModel = l.Base.Name
+	c.BaseModel, c.Revision = base.SplitName(l.Base.Name)
 	return lora.New(c, l.model.Sites(), l.settings.Seed)
 }
 

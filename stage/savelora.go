@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"mole/base"
 	"mole/lora"
 	"mole/safetensors"
 	"mole/spec"
@@ -148,6 +149,7 @@ func finite(f *safetensors.File, name string) error {
 // or the cache's folder of one of its revisions.
 func SameModel(a, b string) bool {
 	key := func(s string) string {
+		s, _ = base.SplitName(s)
 		parts := strings.FieldsFunc(strings.ReplaceAll(s, `\`, "/"), func(r rune) bool { return r == '/' })
 		if n := len(parts); n >= 3 && parts[n-2] == "snapshots" {
 			parts = parts[:n-2]

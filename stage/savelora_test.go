@@ -150,6 +150,7 @@ func TestSameModel(t *testing.T) {
 	same := []string{
 		"Qwen/Qwen3-VL-8B-Instruct", "/models/Qwen--Qwen3-VL-8B-Instruct", "models/qwen3-vl-8b-instruct/",
 		"hub/models--Qwen--Qwen3-VL-8B-Instruct/snapshots/0123abcd", `C:\models\Qwen3-VL-8B-Instruct`,
+		"Qwen/Qwen3-VL-8B-Instruct@main",
 	}
 	for _, a := range same {
 		for _, b := range same {

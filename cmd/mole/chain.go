@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"time"
 
 	"github.com/lmittmann/tint"
@@ -16,6 +15,7 @@ import (
 	"mole/base"
 	"mole/config"
 	"mole/device/cpu"
+	"mole/hub"
 	"mole/stage"
 	"mole/store/file"
 	"mole/view"
@@ -136,26 +136,23 @@ func (c *chain) userText() bool {
 	return c.flags.RouteOn == "image+text"
 }
 
-// hubName is the form of names on the hub.
-var hubName = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$`)
-
 // baseName returns the base network that the flag or the configuration names. A
-// name on the hub in adapters.yaml is no reason to stop, though nothing of that
-// name is on this machine: the small one inside the program takes its place, and
-// the user is told.
+// name on the hub in adapters.yaml is no reason to stop, though it was never
+// downloaded to this machine: the small one inside the program takes its place,
+// and the user is told.
 func (c *chain) baseName() (string, error) {
 	if c.flags.BaseModel != "" {
 		return c.flags.BaseModel, nil
 	}
 	const key = "adapters.models.base_vlm"
 	name := c.config.Adapters.Models.BaseVLM
-	if _, err := os.Stat(name); name == base.Tiny || err == nil {
+	if base.Present(name) {
 		return name, nil
 	}
-	if c.config.Source(key).File == "" || !hubName.MatchString(name) {
-		return "", c.config.Refuse(key, "%s is not on this machine, want %s or the folder of a checkpoint", name, base.Tiny)
+	if _, err := hub.ParseName(name); err != nil || c.config.Source(key).File == "" {
+		return "", c.config.Refuse(key, "%s is not on this machine, want %s, the folder of a checkpoint, or a model of the hub that mole model pull downloads", name, base.Tiny)
 	}
-	c.say("base model %s is not on this machine: the small one inside the program is used; --base-model FOLDER takes another", name)
+	c.say("base model %s is not on this machine: the small one inside the program is used; mole model pull %s downloads it, --base-model takes another", name, name)
 	return base.Tiny, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -113,7 +112,7 @@ func (c *saveLoraCmd) print(out io.Writer, l config.Lora, saved *stage.SavedLora
 // sitesOf returns the layers of a base network that an adapter may change, nil
 // if the network is not on this machine.
 func sitesOf(ctx context.Context, name string) (_ []lora.Site, err error) {
-	if _, err := os.Stat(name); err != nil && name != base.Tiny {
+	if !base.Present(name) {
 		return nil, nil
 	}
 	b, err := base.Open(ctx, name)

@@ -31,6 +31,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	}
+	// What the user downloaded is no part of the tests.
+	if err := os.Setenv("HF_HUB_CACHE", filepath.Join(os.TempDir(), "mole-test-no-models")); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	if err := os.RemoveAll(preparedDir); err != nil {
 		code = 1
