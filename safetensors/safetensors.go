@@ -79,6 +79,13 @@ func (t Tensor) check() error {
 	return err
 }
 
+// Spec is a tensor without its elements, for WriteFunc.
+type Spec struct {
+	Name  string
+	DType DType
+	Shape []int
+}
+
 // Entry is a tensor with its name, for Write.
 type Entry struct {
 	Name   string

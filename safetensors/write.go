@@ -19,7 +19,26 @@ import (
 // that occurs twice or is not UTF-8, and data of the wrong size, before it
 // writes anything.
 func Write(w io.Writer, entries []Entry, metadata map[string]string) error {
-	sorted, err := inOrder(entries)
+	specs := make([]Spec, len(entries))
+	data := make(map[string][]byte, len(entries))
+	for i, e := range entries {
+		if err := e.Tensor.check(); err != nil {
+			return fmt.Errorf("tensor %.100q: %w", e.Name, err)
+		}
+		specs[i] = Spec{e.Name, e.Tensor.DType, e.Tensor.Shape}
+		data[e.Name] = e.Tensor.Data
+	}
+	return WriteFunc(w, specs, metadata, func(w io.Writer, s Spec) error {
+		_, err := w.Write(data[s.Name])
+		return err
+	})
+}
+
+// WriteFunc is Write for tensors that are not in memory: elements is called for
+// each in the order of storage, and writes the bytes of its elements to w, all
+// of them.
+func WriteFunc(w io.Writer, specs []Spec, metadata map[string]string, elements func(w io.Writer, s Spec) error) error {
+	sorted, err := inOrder(specs)
 	if err != nil {
 		return err
 	}
@@ -30,44 +49,65 @@ func Write(w io.Writer, entries []Entry, metadata map[string]string) error {
 	if _, err := w.Write(append(le.AppendUint64(nil, uint64(len(text))), text...)); err != nil {
 		return err
 	}
-	for _, e := range sorted {
-		if _, err := w.Write(e.Tensor.Data); err != nil {
+	for _, s := range sorted {
+		size, err := sizeBytes(s.DType, s.Shape)
+		if err != nil {
 			return err
+		}
+		c := &counter{w: w}
+		if err := elements(c, s); err != nil {
+			return err
+		}
+		if c.n != size {
+			return fmt.Errorf("tensor %.100q: %d bytes of elements were written, want %d", s.Name, c.n, size)
 		}
 	}
 	return nil
 }
 
-// inOrder returns the entries in the order of storage, all of them checked.
-func inOrder(entries []Entry) ([]Entry, error) {
-	sorted := slices.SortedFunc(slices.Values(entries), func(a, b Entry) int {
-		byType := dtypes[b.Tensor.DType].rank - dtypes[a.Tensor.DType].rank
+// counter counts what is written.
+type counter struct {
+	w io.Writer
+	n int
+}
+
+// Write implements [io.Writer].
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += n
+	return n, err
+}
+
+// inOrder returns the tensors in the order of storage, all of them checked.
+func inOrder(specs []Spec) ([]Spec, error) {
+	sorted := slices.SortedFunc(slices.Values(specs), func(a, b Spec) int {
+		byType := dtypes[b.DType].rank - dtypes[a.DType].rank
 		return cmp.Or(byType, cmp.Compare(a.Name, b.Name))
 	})
 	seen := make(map[string]bool, len(sorted))
-	for _, e := range sorted {
-		err := e.Tensor.check()
+	for _, s := range sorted {
+		_, err := sizeBytes(s.DType, s.Shape)
 		switch {
 		case err != nil:
-		case e.Name == metadataKey:
+		case s.Name == metadataKey:
 			err = errors.New("the name is reserved")
-		case !utf8.ValidString(e.Name):
+		case !utf8.ValidString(s.Name):
 			err = errors.New("the name is not valid UTF-8")
-		case seen[e.Name]:
+		case seen[s.Name]:
 			err = errors.New("the name occurs twice")
-		case len(e.Tensor.Shape) > maxRank:
-			err = fmt.Errorf("%d axes, want at most %d", len(e.Tensor.Shape), maxRank)
+		case len(s.Shape) > maxRank:
+			err = fmt.Errorf("%d axes, want at most %d", len(s.Shape), maxRank)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("tensor %.100q: %w", e.Name, err)
+			return nil, fmt.Errorf("tensor %.100q: %w", s.Name, err)
 		}
-		seen[e.Name] = true
+		seen[s.Name] = true
 	}
 	return sorted, nil
 }
 
 // headerText returns the padded header of tensors stored in the given order.
-func headerText(entries []Entry, metadata map[string]string) ([]byte, error) {
+func headerText(specs []Spec, metadata map[string]string) ([]byte, error) {
 	var text bytes.Buffer
 	if len(metadata) > 0 {
 		if err := writeMetadata(&text, metadata); err != nil {
@@ -75,14 +115,18 @@ func headerText(entries []Entry, metadata map[string]string) ([]byte, error) {
 		}
 	}
 	offset := 0
-	for _, e := range entries {
-		end := offset + len(e.Tensor.Data)
+	for _, s := range specs {
+		size, err := sizeBytes(s.DType, s.Shape)
+		if err != nil {
+			return nil, err
+		}
+		end := offset + size
 		// Members in this order: the Python library's.
-		member, err := memberText(e.Name, struct {
+		member, err := memberText(s.Name, struct {
 			DType   DType  `json:"dtype"`
 			Shape   []int  `json:"shape"`
 			Offsets [2]int `json:"data_offsets"`
-		}{e.Tensor.DType, append([]int{}, e.Tensor.Shape...), [2]int{offset, end}})
+		}{s.DType, append([]int{}, s.Shape...), [2]int{offset, end}})
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 )
@@ -16,7 +17,17 @@ const TempPattern = ".*.safetensors-tmp"
 // written under another name in the same folder, flushed to the disk, and then
 // renamed; after a crash at any moment path holds either what it held before or
 // all of the new file. On an error nothing is left behind.
-func WriteFile(path string, entries []Entry, metadata map[string]string) (err error) {
+func WriteFile(path string, entries []Entry, metadata map[string]string) error {
+	return writeFile(path, func(w io.Writer) error { return Write(w, entries, metadata) })
+}
+
+// WriteFileFunc is WriteFunc to a file, as WriteFile is Write.
+func WriteFileFunc(path string, specs []Spec, metadata map[string]string, elements func(w io.Writer, s Spec) error) error {
+	return writeFile(path, func(w io.Writer) error { return WriteFunc(w, specs, metadata, elements) })
+}
+
+// writeFile puts what write writes at path.
+func writeFile(path string, write func(w io.Writer) error) (err error) {
 	folder, name := filepath.Split(path)
 	f, err := createTemp(folder, name)
 	if err != nil {
@@ -30,7 +41,7 @@ func WriteFile(path string, entries []Entry, metadata map[string]string) (err er
 		}
 	}()
 	w := bufio.NewWriterSize(f, 1<<20)
-	if err := Write(w, entries, metadata); err != nil {
+	if err := write(w); err != nil {
 		return err
 	}
 	if err := errors.Join(w.Flush(), f.Sync(), f.Close()); err != nil {

@@ -1,6 +1,9 @@
 package safetensors
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,6 +77,42 @@ func TestWriteFileBesideLeftover(t *testing.T) {
 	}
 	checkErr(t, WriteFile(filepath.Join(dir, "x"), nil, nil), "")
 	if got, want := list(t, dir), []string{name, "x"}; !slices.Equal(got, want) {
+		t.Errorf("got files %v, want %v", got, want)
+	}
+}
+
+// TestWriteFileFunc compares a file whose elements are written when their turn
+// comes with that of Write.
+func TestWriteFileFunc(t *testing.T) {
+	entries := []Entry{{"b", FromFloat32s([]int{2}, []float32{1, 2})}, {"a", FromFloat32s(nil, []float32{3})}, {"c", Tensor{U8, []int{3}, []byte("xyz")}}}
+	var specs []Spec
+	data := map[string][]byte{}
+	for _, e := range entries {
+		specs = append(specs, Spec{e.Name, e.Tensor.DType, e.Tensor.Shape})
+		data[e.Name] = e.Tensor.Data
+	}
+	dir := t.TempDir()
+	metadata := map[string]string{"format": "pt"}
+	byTheByte := func(w io.Writer, s Spec) error {
+		for _, b := range data[s.Name] {
+			if _, err := w.Write([]byte{b}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	checkErr(t, WriteFileFunc(filepath.Join(dir, "x"), specs, metadata, byTheByte), "")
+	checkErr(t, WriteFile(filepath.Join(dir, "y"), entries, metadata), "")
+	x, _ := os.ReadFile(filepath.Join(dir, "x"))
+	y, _ := os.ReadFile(filepath.Join(dir, "y"))
+	if len(x) == 0 || !bytes.Equal(x, y) {
+		t.Errorf("got %q, want %q", x, y)
+	}
+	data["c"] = data["c"][:2]
+	checkErr(t, WriteFileFunc(filepath.Join(dir, "z"), specs, nil, byTheByte), `tensor "c": 2 bytes of elements were written, want 3`)
+	full := errors.New("no elements")
+	checkErr(t, WriteFileFunc(filepath.Join(dir, "z"), specs, nil, func(io.Writer, Spec) error { return full }), "no elements")
+	if got, want := list(t, dir), []string{"x", "y"}; !slices.Equal(got, want) {
 		t.Errorf("got files %v, want %v", got, want)
 	}
 }
