@@ -83,7 +83,7 @@ func TestRefused(t *testing.T) {
 	}{
 		{"part", func(*Options) {}, "dance", `part "dance": want one of step, `},
 		{"tier", func(o *Options) { o.Tier = "abacus" }, "gemm", `tier "abacus"`},
-		{"widths", func(o *Options) { o.Widths = "3b" }, "step", `widths "3b": want one of 2b, 4b, 8b, tiny`},
+		{"widths", func(o *Options) { o.Widths = "3b" }, "step", `widths "3b": want one of 2b, 4b, 8b, 32b, tiny`},
 		{"widths of a product", func(o *Options) { o.Widths = "3b" }, "gemm", `widths "3b"`},
 		{"widths of attention", func(o *Options) { o.Widths = "3b" }, "attention", `widths "3b"`},
 		{"image", func(o *Options) { o.Step.Image = "big" }, "step", `image "big"`},

@@ -52,9 +52,9 @@ func normal(d *cpu.Device, seed uint64, extents ...int) tensor.Tensor {
 // forward, where the matrix is stored transposed, and the gradient of the
 // input, where it is not.
 func (s *session) gemm(ctx context.Context) error {
-	w, ok := widths[s.Widths]
-	if !ok {
-		return fmt.Errorf("widths %q are not known", s.Widths)
+	c, err := shape(s.Widths)
+	if err != nil {
+		return err
 	}
 	d, err := s.open(s.single())
 	if err != nil {
@@ -62,8 +62,8 @@ func (s *session) gemm(ctx context.Context) error {
 	}
 	defer func() { _ = d.Close() }() // all work is done by then
 	for _, rows := range s.tokens(1024) {
-		for _, shape := range w.layers() {
-			if err := s.product(ctx, d, rows, shape); err != nil {
+		for _, l := range layers(&c.Text) {
+			if err := s.product(ctx, d, rows, l); err != nil {
 				return err
 			}
 		}
@@ -77,23 +77,17 @@ type layer struct {
 	in, out int
 }
 
-// layers returns the shapes of the linear layers of the text model, each once.
-func (w width) layers() []layer {
-	all := []layer{
-		{"self_attn.q_proj", w.hidden, w.heads * w.headDim}, {"self_attn.k_proj", w.hidden, w.kvHeads * w.headDim},
-		{"mlp.gate_proj", w.hidden, w.intermediate}, {"mlp.down_proj", w.intermediate, w.hidden},
+// layers returns the shapes of the linear layers of a text model, each once.
+func layers(t *qwen3vl.TextConfig) []layer {
+	return []layer{
+		{"self_attn.q_proj", t.Hidden, t.Heads * t.HeadDim}, {"self_attn.k_proj", t.Hidden, t.KVHeads * t.HeadDim},
+		{"mlp.gate_proj", t.Hidden, t.Intermediate}, {"mlp.down_proj", t.Intermediate, t.Hidden},
 	}
-	return all
 }
 
 // product measures both ways of one product.
 func (s *session) product(ctx context.Context, d *cpu.Device, rows int, l layer) error {
-	weights := newNoise(&qwen3vl.Config{})
-	weights.shapes["w"] = []int{l.out, l.in}
-	raw, err := weights.Tensor("w")
-	if err != nil {
-		return err
-	}
+	raw := newNoise(&qwen3vl.Config{}).Make("w", []int{l.out, l.in})
 	w := d.Import(tensor.BF16, tensor.Shape{l.out, l.in}, raw.Data)
 	x, y := normal(d, 1, rows, l.in), normal(d, 2, rows, l.out)
 	defer free(d, w, x, y)
@@ -134,8 +128,12 @@ func (s *session) lora(ctx context.Context) error {
 		return err
 	}
 	defer two.close()
+	c, err := shape(s.Widths)
+	if err != nil {
+		return err
+	}
 	for _, rows := range s.tokens(1024) {
-		for _, l := range widths[s.Widths].layers() {
+		for _, l := range layers(&c.Text) {
 			if err := s.linear(ctx, rows, l, one, two); err != nil {
 				return err
 			}
@@ -225,9 +223,9 @@ func (s *session) linear(ctx context.Context, rows int, l layer, one, two *linea
 
 // attention measures causal attention of the text model, forward and backward.
 func (s *session) attention(ctx context.Context) error {
-	w, ok := widths[s.Widths]
-	if !ok {
-		return fmt.Errorf("widths %q are not known", s.Widths)
+	c, err := shape(s.Widths)
+	if err != nil {
+		return err
 	}
 	d, err := s.open(s.single())
 	if err != nil {
@@ -235,13 +233,13 @@ func (s *session) attention(ctx context.Context) error {
 	}
 	defer func() { _ = d.Close() }() // all work is done by then
 	for _, rows := range s.tokens(1024, 4096) {
-		run, flops, done := attentionWork(d, rows, w)
+		run, flops, done := attentionWork(d, rows, &c.Text)
 		o, err := s.beside(ctx, run, s.peak(d, arithmetic{other: flops}, flops))
 		done()
 		if err != nil {
 			return err
 		}
-		name := fmt.Sprintf("attention forward+backward %d tokens, %d+%d heads of %d", rows, w.heads, w.kvHeads, w.headDim)
+		name := fmt.Sprintf("attention forward+backward %d tokens, %d+%d heads of %d", rows, c.Text.Heads, c.Text.KVHeads, c.Text.HeadDim)
 		s.report.add(name, d.Workers(), o, "Gflop/s", giga, peakName, atLeast(attentionLeast))
 	}
 	return nil
@@ -249,13 +247,13 @@ func (s *session) attention(ctx context.Context) error {
 
 // attentionWork returns attention on some rows, and how many operations it takes: for
 // a pair two products of the width of a head on the way forward and five back.
-func attentionWork(d *cpu.Device, rows int, w width) (run work, flops float64, done func()) {
-	q, k, v := normal(d, 1, rows, w.heads, w.headDim), normal(d, 2, rows, w.kvHeads, w.headDim), normal(d, 3, rows, w.kvHeads, w.headDim)
-	y, dy := normal(d, 4, rows, w.heads, w.headDim), normal(d, 5, rows, w.heads, w.headDim)
-	dq, dk, dv := normal(d, 6, rows, w.heads, w.headDim), normal(d, 7, rows, w.kvHeads, w.headDim), normal(d, 8, rows, w.kvHeads, w.headDim)
-	lse := normal(d, 9, rows, w.heads)
+func attentionWork(d *cpu.Device, rows int, t *qwen3vl.TextConfig) (run work, flops float64, done func()) {
+	q, k, v := normal(d, 1, rows, t.Heads, t.HeadDim), normal(d, 2, rows, t.KVHeads, t.HeadDim), normal(d, 3, rows, t.KVHeads, t.HeadDim)
+	y, dy := normal(d, 4, rows, t.Heads, t.HeadDim), normal(d, 5, rows, t.Heads, t.HeadDim)
+	dq, dk, dv := normal(d, 6, rows, t.Heads, t.HeadDim), normal(d, 7, rows, t.KVHeads, t.HeadDim), normal(d, 8, rows, t.KVHeads, t.HeadDim)
+	lse := normal(d, 9, rows, t.Heads)
 	o := device.Attention{
-		Scale: float32(1 / math.Sqrt(float64(w.headDim))), Segments: []device.Segment{{End: int32(rows), Causal: true}},
+		Scale: float32(1 / math.Sqrt(float64(t.HeadDim))), Segments: []device.Segment{{End: int32(rows), Causal: true}},
 	}
 	flops = (forwardProducts + backwardProducts) * pairFlops(q, o)
 	return func() float64 {

@@ -160,6 +160,10 @@ func parseRope(f *fields, t *TextConfig) {
 	copy(t.Sections[:], sections)
 }
 
+// visionTheta is the base of the tower's rotary frequencies: fixed in code in
+// transformers 4, written from 5 on.
+const visionTheta = 10000
+
 func parseVision(f *fields, out int) VisionConfig {
 	f.oneOf("model_type", "qwen3_vl", "qwen3_vl_vision")
 	f.oneOf("hidden_act", "gelu_pytorch_tanh")
@@ -173,7 +177,7 @@ func parseVision(f *fields, out int) VisionConfig {
 		Temporal:     f.int("temporal_patch_size", 1, 64),
 		Merge:        f.int("spatial_merge_size", 1, 64),
 		Side:         squareRoot(f, "num_position_embeddings"),
-		Theta:        10000, // fixed in code in transformers 4, written from 5 on
+		Theta:        visionTheta,
 		DeepStack:    f.ints("deepstack_visual_indexes", 0, maxDepth),
 	}
 	if got := f.int("out_hidden_size", 1, maxWidth); got != out && out > 0 {
