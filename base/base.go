@@ -190,14 +190,11 @@ func exists(dir, name string) bool {
 
 // readTexts reads the files other than the weights.
 func (b *Base) readTexts(fsys fs.FS) error {
-	text, err := readText(fsys, configFile)
-	if err != nil {
+	if err := b.readConfig(fsys); err != nil {
 		return err
 	}
-	if b.Config, err = qwen3vl.ParseConfig(text); err != nil {
-		return err // names the file
-	}
-	if text, err = readText(fsys, processorFile); err != nil {
+	text, err := readText(fsys, processorFile)
+	if err != nil {
 		return err
 	}
 	b.Processor = hexDigest(text)
@@ -211,6 +208,16 @@ func (b *Base) readTexts(fsys fs.FS) error {
 		return fmt.Errorf("%s: %w", tokenizer.FileName, err)
 	}
 	return nil
+}
+
+// readConfig reads the shape.
+func (b *Base) readConfig(fsys fs.FS) error {
+	text, err := readText(fsys, configFile)
+	if err != nil {
+		return err
+	}
+	b.Config, err = qwen3vl.ParseConfig(text)
+	return err // names the file
 }
 
 // readText reads a file of moderate size.

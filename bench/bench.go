@@ -120,7 +120,7 @@ func Run(ctx context.Context, names []string, o Options) (*Report, error) {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	s.report.PeakBytes = peakBytes()
+	s.report.PeakBytes = PeakBytes()
 	return s.report, nil
 }
 

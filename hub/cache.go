@@ -176,11 +176,13 @@ func (c Cache) blob(n Name, hash string) string { return filepath.Join(c.repo(n)
 // name when it was downloaded.
 func BlobDigest(path string) (string, bool) {
 	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return "", false
-	}
+	name, ok := blobHash(real)
+	return name, err == nil && ok && sha256ID.MatchString(name)
+}
+
+// blobHash returns the name of a file that is a blob of a cache.
+func blobHash(real string) (string, bool) {
 	name, blobs := filepath.Base(real), filepath.Dir(real)
-	repo := filepath.Base(filepath.Dir(blobs))
-	ok := sha256ID.MatchString(name) && filepath.Base(blobs) == "blobs" && strings.HasPrefix(repo, "models--")
-	return name, ok
+	inside := filepath.Base(blobs) == "blobs" && strings.HasPrefix(filepath.Base(filepath.Dir(blobs)), "models--")
+	return name, inside && (sha256ID.MatchString(name) || commitID.MatchString(name))
 }

@@ -215,9 +215,9 @@ func (c *Client) watch(ctx context.Context, f func(ctx context.Context, alive fu
 // still leads somewhere.
 const enough = 256 << 10
 
-// retry calls f until it succeeds, fails for good, or failed too often in a row
+// retry calls f until it succeeds, fails for good, or failed that often in a row
 // without bringing enough bytes.
-func (c *Client) retry(ctx context.Context, f func() (int64, error)) error {
+func (c *Client) retry(ctx context.Context, attempts int, f func() (int64, error)) error {
 	var brought int64
 	for failed := 0; ; {
 		n, err := f()
@@ -225,7 +225,7 @@ func (c *Client) retry(ctx context.Context, f func() (int64, error)) error {
 			failed, brought = 0, 0
 		}
 		failed++
-		if err == nil || ctx.Err() != nil || errors.As(err, new(permanent)) || failed >= c.o.Attempts {
+		if err == nil || ctx.Err() != nil || errors.As(err, new(permanent)) || failed >= attempts {
 			return err
 		}
 		pause := c.o.Pause << min(failed-1, 5)
@@ -246,7 +246,9 @@ const maxAnswer = 16 << 20
 
 // text returns the body of the answer at u, and the headers of the hub.
 func (c *Client) text(ctx context.Context, u *url.URL) (body []byte, header http.Header, err error) {
-	err = c.retry(ctx, func() (int64, error) {
+	// Nothing has come yet that would be lost: whoever is offline should soon be
+	// told.
+	err = c.retry(ctx, (c.o.Attempts+1)/2, func() (int64, error) {
 		err := c.watch(ctx, func(ctx context.Context, alive func()) error {
 			a, err := c.get(ctx, u, 0)
 			if err != nil {

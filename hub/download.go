@@ -93,7 +93,7 @@ func (d *download) run(ctx context.Context) (err error) {
 		return err
 	}
 	for {
-		if err := d.client.retry(ctx, func() (int64, error) { return d.more(ctx) }); err != nil {
+		if err := d.client.retry(ctx, d.client.o.Attempts, func() (int64, error) { return d.more(ctx) }); err != nil {
 			return err
 		}
 		got := hex.EncodeToString(d.sum.Sum(nil))
@@ -114,11 +114,17 @@ func (d *download) run(ctx context.Context) (err error) {
 // begin forgets what came.
 func (d *download) begin() {
 	d.progress.add(-d.have)
-	d.have, d.sum = 0, sha256.New()
-	if !sha256ID.MatchString(d.file.hash) {
-		d.sum = sha1.New() // git's hash of a file is over a header, too
-		fmt.Fprintf(d.sum, "blob %d\x00", d.file.size)
+	d.have, d.sum = 0, newSum(d.file.hash, d.file.size)
+}
+
+// newSum returns the sum that makes a hash like want of a content of that size.
+func newSum(want string, size int64) hash.Hash {
+	if sha256ID.MatchString(want) {
+		return sha256.New()
 	}
+	sum := sha1.New() // git's hash of a file is over a header, too
+	fmt.Fprintf(sum, "blob %d\x00", size)
+	return sum
 }
 
 // restart removes what came.

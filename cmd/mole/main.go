@@ -37,6 +37,7 @@ type cli struct {
 	Config     configCmd     `cmd:"" help:"Show every setting and where it came from, or check the files."`
 	History    historyCmd    `cmd:"" help:"Show the runs so far."`
 	Backfill   backfillCmd   `cmd:"" help:"Record runs that the history lacks."`
+	Model      modelCmd      `cmd:"" help:"Download, check, list or make base models."`
 	Volume     volumeCmd     `cmd:"" help:"Look at and copy what the store's volumes hold."`
 	Doctor     doctorCmd     `cmd:"" help:"Show what this machine can do, and check that this build computes right on it."`
 	Parity     parityCmd     `cmd:"" help:"Compare this build with recorded runs of the reference implementation."`

@@ -116,7 +116,7 @@ func TestSettingsRefused(t *testing.T) {
 	}{
 		{"adapters.yaml", "router: {label_mode: name}", "generate", "adapters.yaml:1:22: adapters.router.label_mode: name is not supported, want digit"},
 		{"adapters.yaml", "models: {ocr: datalab-to/chandra}", "serve", "adapters.models.ocr: datalab-to/chandra is not supported, want builtin"},
-		{"adapters.yaml", "models: {base_vlm: /nowhere/at/all}", "preprocess --dataset-name x", "adapters.models.base_vlm: /nowhere/at/all is not on this machine, want tiny or the folder"},
+		{"adapters.yaml", "models: {base_vlm: /nowhere/at/all}", "preprocess --dataset-name x", "adapters.models.base_vlm: /nowhere/at/all is not on this machine, want tiny, the folder of a checkpoint, or a model"},
 		{"dataset.yaml", "output: {image_format: png}", "upload", "dataset.output.image_format: png is not supported, want jpg"},
 		{"profiles.yaml", "backends: {modal: {train: {device: A100}}}", "train --dataset-name x", "backends.modal.train.device: A100 is not supported"},
 		{"profiles.yaml", "profiles: {train: {device: A100}}", "deploy --latest", "profiles.train.device: A100 is not supported"},
