@@ -186,6 +186,8 @@ func stopped(t *testing.T, s *server) Cache {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")
+	c := s.client(t)
+	part := c.o.Cache.blob(testName, s.hash(bigShard)) + ".incomplete"
 	s.content = func(x exchange) bool {
 		if x.name != bigShard || x.turn > 1 {
 			return false
@@ -193,12 +195,16 @@ func stopped(t *testing.T, s *server) Cache {
 		x.Header().Set("Content-Length", fmt.Sprint(len(s.files[x.name])))
 		_, _ = x.Write(s.files[x.name][:400_000]) // the client's affair
 		x.flush()
-		time.Sleep(50 * time.Millisecond)
+		for range 1000 { // a loaded machine takes its time
+			if info, err := os.Stat(part); err == nil && info.Size() == 400_000 {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
 		cancel(enough)
 		<-x.req.Context().Done()
 		return true
 	}
-	c := s.client(t)
 	if _, err := c.Pull(ctx, testName); !errors.Is(err, enough) {
 		t.Fatalf("got %v, want %v", err, enough)
 	}
