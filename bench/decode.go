@@ -68,7 +68,8 @@ func (s *session) decode(ctx context.Context) error {
 	for i := range all {
 		all[i] = adapters[i%len(adapters)]
 	}
-	one := &chorus{engine: e, past: s.Decode.Past, adapters: []int{0}, weights: weightBytes(c)}
+	adapter, key := adapterBytes(c, s.Rank), float64(8*c.Text.Layers*c.Text.KVHeads*c.Text.HeadDim)
+	one := &chorus{engine: e, past: s.Decode.Past, adapters: []int{0}, weights: weightBytes(c), key: key}
 	name := fmt.Sprintf("decode %s, %d layers, %d words", s.Widths, s.Step.Layers, s.Step.Vocab)
 	if s.Decode.Past != (Decode{}).defaults().Past {
 		name += fmt.Sprintf(", %d tokens before", s.Decode.Past)
@@ -76,7 +77,8 @@ func (s *session) decode(ctx context.Context) error {
 	if err := s.besideReading(ctx, one, name); err != nil || len(all) == 1 {
 		return err
 	}
-	many := &chorus{engine: e, past: s.Decode.Past, adapters: all, weights: one.weights}
+	many := &chorus{engine: e, past: s.Decode.Past, adapters: all, weights: one.weights, key: key}
+	many.weights += adapter * float64(min(len(all), max(0, s.Decode.Adapters)))
 	name += fmt.Sprintf(", %d sequences, %d adapters", len(all), max(0, s.Decode.Adapters))
 	if err := s.besideReading(ctx, many, name); err != nil {
 		return err
@@ -112,9 +114,9 @@ func (s *session) engine(d *cpu.Device, c *qwen3vl.Config) (e *qwen3vl.Engine, a
 	return e, adapters, nil
 }
 
-// besideReading measures passes of c, by the weights that they read.
+// besideReading measures passes of c, by what they read.
 func (s *session) besideReading(ctx context.Context, c *chorus, name string) error {
-	read := func() float64 { return c.next() * c.weights }
+	read := func() float64 { return c.next() * c.bytes() }
 	o, err := s.beside(ctx, read, s.loop(reader(s.all())))
 	if err == nil {
 		err = c.err
@@ -155,7 +157,8 @@ type chorus struct {
 	engine    *qwen3vl.Engine
 	adapters  []int // of each sequence
 	past      int
-	weights   float64 // bytes that a pass reads
+	weights   float64 // bytes of them that a pass reads
+	key       float64 // bytes of the keys and values of a token
 	sequences []int
 	turns     []qwen3vl.Turn
 	left      int // tokens that each sequence has room for
@@ -172,6 +175,11 @@ func (c *chorus) next() float64 {
 		c.left--
 	}
 	return 1
+}
+
+// bytes returns what the last pass read: weights, adapters, keys and values.
+func (c *chorus) bytes() float64 {
+	return c.weights + c.key*float64(len(c.sequences)*(c.past+sequenceTokens-c.left))
 }
 
 // start begins the sequences.

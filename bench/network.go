@@ -82,6 +82,17 @@ func weightBytes(c *qwen3vl.Config) float64 {
 	return float64(n)
 }
 
+// adapterBytes returns the bytes of an adapter of the text model.
+func adapterBytes(c *qwen3vl.Config, rank int) float64 {
+	n := 0
+	for _, t := range c.Tensors() {
+		if len(t.Shape) == 2 && strings.Contains(t.Name, "_proj.") && !strings.HasPrefix(t.Name, "model.visual.") {
+			n += 4 * rank * (t.Shape[0] + t.Shape[1])
+		}
+	}
+	return float64(n)
+}
+
 // uniform returns n numbers of variance 1.
 func uniform(n int, seed uint64) []float32 {
 	source := rand.NewPCG(seed, 2)

@@ -160,14 +160,11 @@ func (v *vecProduct) columns(j, n, stride int) {
 func (v *vecProduct) finish(i, j int, sums []float32) {
 	if v.plain {
 		to := v.C[i*v.LDC+j:][:len(sums)]
-		if v.Beta == 0 {
-			for c, sum := range sums {
-				to[c] = sum
-			}
-			return
-		}
 		for c, sum := range sums {
-			to[c] += sum
+			if v.Beta != 0 {
+				sum += to[c]
+			}
+			to[c] = sum
 		}
 		return
 	}
