@@ -169,6 +169,9 @@ func (d *Device) Attention(dst, lse, q, k, v tensor.Tensor, o device.Attention) 
 	d.check("attention", cube("dst", dst, rows, s.count, s.d).result(), mat("lse", lse, rows, s.count).result(),
 		cube("q", q, rows, s.count, s.d), cube("k", k, keys, s.keys, s.d), cube("v", v, keys, s.keys, s.d))
 	checkSegments("attention", o.Segments, rows, keys, false)
+	if len(o.Segments) == rows {
+		s.block = 1 // they share no keys that are their own
+	}
 	if d.tier == kernel.Generic {
 		n := rowBlock * s.count / s.keys
 		d.pool.reserve(n, n*2*s.d)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+	"unsafe"
 
 	"mole/device"
 	"mole/internal/kernel"
@@ -115,5 +116,69 @@ func besidePeak(b *testing.B, tier kernel.Tier, flops float64, run func()) {
 	b.ReportMetric(rate/1e9, "Gflop/s")
 	if done > 0 {
 		b.ReportMetric(100*rate/(done/peak.Seconds()), "%peak")
+	}
+}
+
+// BenchmarkAttentionCached measures one layer of the 2B network on one core where
+// some sequences have a query each and many keys in pages. It reports how much of
+// keys and values is read in a second, and which part that is of the rate of a loop
+// that only reads them.
+func BenchmarkAttentionCached(b *testing.B) {
+	const keys, page = 1024, 64
+	s := attentionShape{h: 16, k: 8, d: 128}
+	for _, rows := range []int{1, 8} {
+		for _, tier := range kernel.Tiers()[1:] {
+			d, err := Open(Options{Workers: 1, Tier: tier.String()})
+			if err != nil {
+				b.Fatal(err)
+			}
+			s.t = rows * keys
+			a := newAttentionCall(d, s)
+			a.q, a.y, a.lse = a.q.Rows(0, rows), a.y.Rows(0, rows), a.lse.Rows(0, rows)
+			a.o.Segments = cachedSegments(rows, keys, page)
+			b.Run(fmt.Sprintf("%d/%v", rows, tier), func(b *testing.B) { besideReading(b, a) })
+			if err := d.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
+// cachedSegments returns one query for each of some sequences, whose pages lie
+// among one another.
+func cachedSegments(rows, keys, page int) []device.Segment {
+	var list []device.Segment
+	for i := range rows {
+		s := device.Segment{Start: int32(i), End: int32(i + 1), Causal: true, Before: int32(page - 1)}
+		for p := range keys / page {
+			at := int32((p*rows + i) * page)
+			s.Key = at + int32(page-1)
+			s.Past = append(s.Past, device.Span{Start: at, End: at + int32(page)})
+		}
+		s.Past = s.Past[:len(s.Past)-1]
+		list = append(list, s)
+	}
+	return list
+}
+
+// besideReading measures a and the loop that reads its keys and values.
+func besideReading(b *testing.B, a *attentionCall) {
+	var reading time.Duration
+	bytes := 2 * float64(a.k.Len()*a.k.DType.Size())
+	read := 0.0
+	memory := unsafe.Slice((*uint16)(unsafe.Pointer(&f32(a.k)[0])), 2*a.k.Len())
+	a.forward()
+	for b.Loop() {
+		a.forward()
+		b.StopTimer()
+		start := time.Now()
+		read += float64(kernel.ReadLoop(memory))
+		reading += time.Since(start)
+		b.StartTimer()
+	}
+	rate := bytes * float64(b.N) / b.Elapsed().Seconds()
+	b.ReportMetric(rate/1e9, "GB/s")
+	if read > 0 {
+		b.ReportMetric(100*rate/(read/reading.Seconds()), "%read")
 	}
 }

@@ -17,6 +17,10 @@ import (
 func (t *attentionTask) tilePart(w *worker, s *device.Segment, lo, hi, g int) {
 	first, end := t.group(g)
 	n := end - first
+	if hi-lo == 1 && n <= kernel.AttentionRows {
+		t.rowPart(w, s, lo, first, n, g)
+		return
+	}
 	w.tile.Begin(t.tier, hi-lo, float32(t.scale))
 	for h := range n {
 		w.tile.Query(h, t.queries(t.q, lo, first+h), t.count*t.d)
@@ -30,6 +34,18 @@ func (t *attentionTask) tilePart(w *worker, s *device.Segment, lo, hi, g int) {
 	for h := range n {
 		w.tile.Result(h, t.queries(t.dst, lo, first+h), t.count*t.d, t.lse[lo*t.count+first+h:], t.count)
 	}
+}
+
+// rowPart is tilePart for row i alone: its n query heads from head first on, which
+// see the same, are the rows of the tile.
+func (t *attentionTask) rowPart(w *worker, s *device.Segment, i, first, n, g int) {
+	w.tile.Begin(t.tier, n, float32(t.scale))
+	w.tile.Query(0, t.queries(t.q, i, first), t.d)
+	eachKeyBlock(s, i, i+1, func(key, keys, seen, _ int) {
+		w.tile.Keys(t.from(t.k, key, g), t.from(t.v, key, g), keys, t.stride(), seen, 0)
+		w.tile.Attend(0)
+	})
+	w.tile.Result(0, t.queries(t.dst, i, first), t.d, t.lse[i*t.count+first:], 1)
 }
 
 // queries returns x from row i of head h on; the next row of that head is
