@@ -17,7 +17,7 @@ import (
 func (t *attentionTask) tilePart(w *worker, s *device.Segment, lo, hi, g int) {
 	first, end := t.group(g)
 	n := end - first
-	if hi-lo == 1 && n <= kernel.AttentionRows {
+	if hi-lo == 1 && t.tier.HeadsTogether(n, t.d) {
 		t.rowPart(w, s, lo, first, n, g)
 		return
 	}
@@ -36,16 +36,14 @@ func (t *attentionTask) tilePart(w *worker, s *device.Segment, lo, hi, g int) {
 	}
 }
 
-// rowPart is tilePart for row i alone: its n query heads from head first on, which
-// see the same, are the rows of the tile.
+// rowPart is tilePart for row i alone: its n query heads from head first on.
 func (t *attentionTask) rowPart(w *worker, s *device.Segment, i, first, n, g int) {
-	w.tile.Begin(t.tier, n, float32(t.scale))
-	w.tile.Query(0, t.queries(t.q, i, first), t.d)
-	eachKeyBlock(s, i, i+1, func(key, keys, seen, _ int) {
-		w.tile.Keys(t.from(t.k, key, g), t.from(t.v, key, g), keys, t.stride(), seen, 0)
-		w.tile.Attend(0)
+	w.tile.BeginHeads(t.tier, n, float32(t.scale))
+	q := t.queries(t.q, i, first)
+	eachKeyBlock(s, i, i+1, func(key, keys, _, _ int) {
+		w.tile.AttendHeads(q, t.from(t.k, key, g), t.from(t.v, key, g), keys, t.stride())
 	})
-	w.tile.Result(0, t.queries(t.dst, i, first), t.d, t.lse[i*t.count+first:], 1)
+	w.tile.ResultHeads(t.queries(t.dst, i, first), t.lse[i*t.count+first:])
 }
 
 // queries returns x from row i of head h on; the next row of that head is

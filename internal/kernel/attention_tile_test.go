@@ -89,6 +89,39 @@ func (c tileCase) run(t Tier, a *AttentionTile, o *tileOperands) {
 	}
 }
 
+// TestAttentionHeads checks that the heads of one query give the same bytes
+// together as each in a tile.
+func TestAttentionHeads(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	eachTier(t, func(t *testing.T, tier Tier) {
+		if tier == Generic {
+			return
+		}
+		for _, c := range []tileCase{{16, 1, []int{1}, 0}, {32, 1, []int{64, 64, 3}, 0}, {128, 1, []int{64, 17, 64, 40}, 0}, {64, 1, []int{33}, 0}} {
+			o := c.operands(r)
+			var a AttentionTile
+			c.run(tier, &a, &o)
+			y, lse := make([]float32, len(o.y)), make([]float32, tileHeads)
+			if !tier.HeadsTogether(tileHeads, c.d) {
+				t.Fatalf("%v: heads of width %d cannot be together", tier, c.d)
+			}
+			a.BeginHeads(tier, tileHeads, float32(1/math.Sqrt(float64(c.d))))
+			at := 0
+			for _, n := range c.blocks {
+				a.AttendHeads(o.q, o.k[at*c.d:], o.v[at*c.d:], n, c.d)
+				at += n
+			}
+			a.ResultHeads(y, lse)
+			if i := firstDifference(y, o.y); i >= 0 {
+				t.Errorf("%v: y[%d]: got %x, want %x", c, i, y[i], o.y[i])
+			}
+			if i := firstDifference(lse, o.lse); i >= 0 {
+				t.Errorf("%v: lse[%d]: got %x, want %x", c, i, lse[i], o.lse[i])
+			}
+		}
+	})
+}
+
 // want does both ways on the generic tier.
 func (c tileCase) want(o *tileOperands) {
 	scale, width := 1/math.Sqrt(float64(c.d)), TileWidth(c.d)
