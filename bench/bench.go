@@ -120,7 +120,7 @@ func Run(ctx context.Context, names []string, o Options) (*Report, error) {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	s.report.PeakBytes = PeakBytes()
+	s.report.PeakBytes = peakBytes()
 	return s.report, nil
 }
 

@@ -8,6 +8,6 @@ import "time"
 // long it has been computing.
 func cpuTime() time.Duration { return wallTime() }
 
-// PeakBytes returns the most memory that the process had in use, 0 if that is
+// peakBytes returns the most memory that the process had in use, 0 if that is
 // not known.
-func PeakBytes() int64 { return 0 }
+func peakBytes() int64 { return 0 }

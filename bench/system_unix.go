@@ -17,9 +17,9 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// PeakBytes returns the most memory that the process had in use, 0 if that is
+// peakBytes returns the most memory that the process had in use, 0 if that is
 // not known.
-func PeakBytes() int64 {
+func peakBytes() int64 {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
 		return 0

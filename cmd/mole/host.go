@@ -162,3 +162,8 @@ func (h host) memory() string {
 
 // gibibytes returns a number of bytes in GiB, with one decimal.
 func gibibytes(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
+
+// peakMemory returns the most memory that this process had in use, pages of
+// mapped files included, in bytes; 0 where the system does not tell. What
+// getrusage tells would begin with the peak of the process that started it.
+func peakMemory(root fs.FS) int64 { return kibibytes(table(root, "proc/self/status")["VmHWM"]) }

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"mole/base"
-	"mole/bench"
 	"mole/device/cpu"
 )
 
@@ -103,7 +103,7 @@ func (c *modelCheckCmd) try(ctx context.Context) (_ *trial, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("base model %s: %w", b.Name, err)
 	}
-	return &trial{opened.Seconds(), t.Build.Seconds(), t.First.Seconds(), t.Again.Seconds(), bench.PeakBytes(), dev.Tier().String()}, nil
+	return &trial{opened.Seconds(), t.Build.Seconds(), t.First.Seconds(), t.Again.Seconds(), peakMemory(os.DirFS("/")), dev.Tier().String()}, nil
 }
 
 // write prints what was found for people.
