@@ -7,6 +7,7 @@ package base
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ const Tiny = "tiny"
 const (
 	configFile    = "config.json"
 	processorFile = "preprocessor_config.json"
+	nestedFile    = "processor_config.json" // what transformers 5 writes in its place
 	weightsFile   = "model.safetensors"
 	indexFile     = weightsFile + ".index.json"
 )
@@ -52,7 +54,8 @@ type Base struct {
 	// the published ones, mostly far too generous for routing, and the rule of
 	// the resize is in no file: whoever preprocesses sets them.
 	Vision vision.Options
-	// Processor is the SHA-256 of preprocessor_config.json, in hexadecimal.
+	// Processor is the SHA-256 of preprocessor_config.json, or of the object that
+	// stands for it in processor_config.json, in hexadecimal.
 	Processor string
 	// Weights may be mapped into memory: they must not be used after Close.
 	Weights qwen3vl.Source
@@ -155,7 +158,7 @@ func checkFiles(dir string) error {
 	}
 	var missing []string
 	for _, name := range []string{configFile, tokenizer.FileName, processorFile} {
-		if !exists(dir, name) {
+		if !exists(dir, name) && (name != processorFile || !exists(dir, nestedFile)) {
 			missing = append(missing, name)
 		}
 	}
@@ -193,21 +196,52 @@ func (b *Base) readTexts(fsys fs.FS) error {
 	if err := b.readConfig(fsys); err != nil {
 		return err
 	}
-	text, err := readText(fsys, processorFile)
-	if err != nil {
+	if err := b.readProcessor(fsys); err != nil {
 		return err
 	}
-	b.Processor = hexDigest(text)
-	if b.Vision, err = vision.ParseOptions(text); err != nil {
-		return fmt.Errorf("%s: %w", processorFile, err)
-	}
-	if text, err = readText(fsys, tokenizer.FileName); err != nil {
+	text, err := readText(fsys, tokenizer.FileName)
+	if err != nil {
 		return err
 	}
 	if b.Tokenizer, err = tokenizer.Parse(text); err != nil {
 		return fmt.Errorf("%s: %w", tokenizer.FileName, err)
 	}
 	return nil
+}
+
+// readProcessor reads how the network wants to see images.
+func (b *Base) readProcessor(fsys fs.FS) error {
+	name := processorFile
+	text, err := readText(fsys, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		name = nestedFile
+		text, err = readNested(fsys)
+	}
+	if err != nil {
+		return err
+	}
+	b.Processor = hexDigest(text)
+	if b.Vision, err = vision.ParseOptions(text); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// readNested returns the object for images in the file for all processors.
+func readNested(fsys fs.FS) ([]byte, error) {
+	text, err := readText(fsys, nestedFile)
+	if err != nil {
+		return nil, err
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, fmt.Errorf("%s: %w", nestedFile, err)
+	}
+	const key = "image_processor"
+	if all[key] == nil {
+		return nil, fmt.Errorf("%s: %q is missing", nestedFile, key)
+	}
+	return all[key], nil
 }
 
 // readConfig reads the shape.

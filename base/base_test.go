@@ -142,6 +142,34 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// TestOpenNested opens a directory as transformers 5 writes it.
+func TestOpenNested(t *testing.T) {
+	dir := unpack(t)
+	want := open(t, dir)
+	text, err := os.ReadFile(filepath.Join(dir, processorFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nested := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, nestedFile), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nested("{}") // preprocessor_config.json counts before it
+	open(t, dir)
+	if err := os.Remove(filepath.Join(dir, processorFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), dir); err == nil || !strings.Contains(err.Error(), `processor_config.json: "image_processor" is missing`) {
+		t.Errorf("got %v", err)
+	}
+	nested(`{"processor_class": "Qwen3VLProcessor", "image_processor": ` + string(text) + `, "video_processor": {"patch_size": 14}}`)
+	if b := open(t, dir); b.Vision != want.Vision || b.Processor == "" {
+		t.Errorf("got %+v, want %+v", b.Vision, want.Vision)
+	}
+}
+
 func TestOpenElsewhere(t *testing.T) {
 	dir := unpack(t)
 	_, err := Open(t.Context(), filepath.Dir(dir))

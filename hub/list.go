@@ -119,7 +119,7 @@ func parsePage(text []byte) ([]file, error) {
 // texts are the files of a base network other than its weights. Some of them
 // are for the Python tools alone, which share the cache.
 var texts = []string{
-	"config.json", "generation_config.json", "preprocessor_config.json", "video_preprocessor_config.json",
+	"config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json",
 	"tokenizer.json", "tokenizer_config.json", "chat_template.json", "chat_template.jinja", weightsIndex,
 }
 
