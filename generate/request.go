@@ -12,6 +12,7 @@ var (
 	ErrFull      = errors.New("queue is full")                  // come back later
 	ErrClosed    = errors.New("generator is closed")            // it drains, or is gone
 	ErrNoAdapter = errors.New("no such adapter")                // nobody loaded one of that name
+	ErrAdapter   = errors.New("adapter does not load")          // its files are broken, or too large
 	ErrTooLong   = errors.New("prompt and answer are too long") // for the cache of keys
 	ErrRequest   = errors.New("request")                        // it asks for what cannot be: the caller's fault
 )
@@ -61,6 +62,9 @@ type Chunk struct {
 	Tokens []Token // those behind Text, with LogProbs
 	Finish Finish  // of the last chunk, "" before
 	Usage  Usage   // of the last chunk
+	// Generation is that of the adapter's weights that wrote the answer, of the
+	// last chunk; 0 for the base network.
+	Generation uint64
 }
 
 // Token is a token of an answer.

@@ -121,3 +121,6 @@ func (t *Tokenizer) Token(id int32) []byte {
 	}
 	return []byte(t.tokens[id])
 }
+
+// Added reports whether id is an added token, which EncodeText never gives.
+func (t *Tokenizer) Added(id int32) bool { return slices.Contains(t.added.id, id) }
