@@ -24,12 +24,6 @@ func (r *Request) check(t *tokenizer.Tokenizer, maxTokens int) error {
 	if r.MaxTokens < 1 || r.MaxTokens > maxTokens {
 		return fmt.Errorf("%w: %d tokens for the answer, want 1 to %d", ErrRequest, r.MaxTokens, maxTokens)
 	}
-	if r.Top < 0 || r.Top > maxTop {
-		return fmt.Errorf("%w: %d alternatives of each token, want 0 to %d", ErrRequest, r.Top, maxTop)
-	}
-	if r.Top > 0 && !r.LogProbs {
-		return fmt.Errorf("%w: alternatives without probabilities", ErrRequest)
-	}
 	if r.Constrain != Free {
 		return fmt.Errorf("%w: constraint %.40q, want none", ErrRequest, r.Constrain)
 	}
@@ -39,7 +33,21 @@ func (r *Request) check(t *tokenizer.Tokenizer, maxTokens int) error {
 	if err := r.checkStops(); err != nil {
 		return err
 	}
+	if err := r.checkTop(); err != nil {
+		return err
+	}
 	return r.Sampling.check()
+}
+
+// checkTop refuses alternatives that nobody can have.
+func (r *Request) checkTop() error {
+	if r.Top < 0 || r.Top > maxTop {
+		return fmt.Errorf("%w: %d alternatives of each token, want 0 to %d", ErrRequest, r.Top, maxTop)
+	}
+	if r.Top > 0 && !r.LogProbs {
+		return fmt.Errorf("%w: alternatives without probabilities", ErrRequest)
+	}
+	return nil
 }
 
 // checkPrompt refuses a prompt that is no prompt.

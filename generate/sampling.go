@@ -86,19 +86,10 @@ func (s *sampler) next(logits []float32, mask []uint64, scratch *scratch) (choic
 // choose applies the penalty and the filters to z and draws. Of the logits of
 // z at least one is finite.
 func (s *sampler) choose(z []float64, scratch *scratch) int32 {
-	for id := range s.seen {
-		if int(id) >= len(z) {
-			continue
-		}
-		if z[id] > 0 {
-			z[id] /= s.Repetition
-		} else {
-			z[id] *= s.Repetition
-		}
-	}
+	s.penalise(z)
 	best := largest(z)
-	if s.Temperature == 0 || best < 0 {
-		return max(best, 0)
+	if s.Temperature == 0 {
+		return best
 	}
 	kept := scratch.all(z)
 	if s.TopK > 0 && s.TopK < len(kept) {
@@ -112,6 +103,19 @@ func (s *sampler) choose(z []float64, scratch *scratch) int32 {
 		kept = atLeast(kept, s.MinP) // the greatest weight is 1
 	}
 	return s.draw(kept)
+}
+
+// penalise applies the penalty for repetitions.
+func (s *sampler) penalise(z []float64) {
+	for id := range s.seen {
+		switch {
+		case int(id) >= len(z):
+		case z[id] > 0:
+			z[id] /= s.Repetition
+		default:
+			z[id] *= s.Repetition
+		}
+	}
 }
 
 // draw returns one of the tokens, each as often as it weighs. It takes the sum

@@ -16,45 +16,25 @@ import (
 // comments of Sampling say, by sorting all of it.
 func oracle(s Sampling, seen []int32, logits []float32, mask []uint64) []float64 {
 	order := make([]ranked, 0, len(logits))
-	for i, v := range logits {
-		z := float64(v)
-		if s.Repetition > 0 && slices.Contains(seen, int32(i)) {
-			if z > 0 {
-				z /= s.Repetition
-			} else {
-				z *= s.Repetition
-			}
-		}
+	for i := range logits {
 		if mask == nil || mask[i/64]>>(i%64)&1 == 1 {
-			order = append(order, ranked{z, int32(i)})
+			order = append(order, ranked{logit(s, seen, logits, int32(i)), int32(i)})
 		}
 	}
 	slices.SortFunc(order, compare)
 	if s.Temperature == 0 {
-		order = order[:1]
+		order, s.Temperature = order[:1], 1
 	}
 	if s.TopK > 0 {
 		order = order[:min(s.TopK, len(order))]
 	}
-	top, total := order[0].value, 0.0
+	top := order[0].value
 	for i := range order {
-		order[i].value = 1
-		if s.Temperature > 0 {
-			order[i].value = math.Exp((logit(s, seen, logits, order[i].id) - top) / s.Temperature)
-		}
-		total += order[i].value
+		order[i].value = math.Exp((order[i].value - top) / s.Temperature)
 	}
 	slices.SortFunc(order, compare) // logits that differ may weigh the same
-	if s.TopP > 0 && s.TopP < 1 {
-		sum := 0.0
-		for i := range order {
-			if sum += order[i].value; sum >= s.TopP*total {
-				order = order[:i+1]
-				break
-			}
-		}
-	}
-	out, total := make([]float64, len(logits)), 0
+	order = fewest(order, s.TopP)
+	out, total := make([]float64, len(logits)), 0.0
 	for _, r := range order {
 		if r.value >= s.MinP {
 			out[r.id] = r.value
@@ -65,6 +45,21 @@ func oracle(s Sampling, seen []int32, logits []float32, mask []uint64) []float64
 		out[i] /= total
 	}
 	return out
+}
+
+// fewest returns the first tokens that have the share p, 0 for all.
+func fewest(order []ranked, p float64) []ranked {
+	total := 0.0
+	for _, r := range order {
+		total += r.value
+	}
+	sum := 0.0
+	for i, r := range order {
+		if sum += r.value; p > 0 && p < 1 && sum >= p*total {
+			return order[:i+1]
+		}
+	}
+	return order
 }
 
 // logit returns one logit after the penalty.
