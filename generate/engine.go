@@ -1,32 +1,26 @@
 package generate
 
 import (
-	"errors"
-
 	"mole/batch"
 	"mole/lora"
+	"mole/model/qwen3vl"
 )
 
 // Turn is what one sequence does in a pass.
-type Turn struct {
-	Sequence int
-	Rows     int   // > 0: so many more rows of the prompt
-	Token    int32 // if Rows is 0: this token behind everything before
-}
+type Turn = qwen3vl.Turn
 
-// ErrNoPages is what an engine reports if a sequence does not fit now, but may
-// later.
-var ErrNoPages = errors.New("no pages are free")
+// What an engine reports of a sequence that does not fit: now, or ever.
+var (
+	ErrNoPages = qwen3vl.ErrNoPages
+	ErrTooLong = qwen3vl.ErrTooLong
+)
 
 // EngineStats says what an engine holds.
-type EngineStats struct {
-	Free, Cached, Total int // pages of keys and values; Cached are free as soon as they are needed
-	Adapters, Sequences int
-}
+type EngineStats = qwen3vl.EngineStats
 
-// Engine runs sequences on one base network. It is not safe for concurrent use;
-// a [Service] calls it from one goroutine. What it computes for a sequence does
-// not depend on the others, nor on how its prompt was cut.
+// Engine runs sequences on one base network: a [qwen3vl.Engine]. It is not safe
+// for concurrent use; a [Service] calls it from one goroutine. What it computes
+// for a sequence does not depend on the others, nor on how its prompt was cut.
 type Engine interface {
 	// Attach puts an adapter beside the network. Its number is 1 or more; 0 is
 	// the base network alone.

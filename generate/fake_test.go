@@ -148,7 +148,7 @@ func (e *fakeEngine) Close(sequence int) {
 
 func (e *fakeEngine) Stats() EngineStats {
 	defer e.enter()()
-	return EngineStats{Free: e.free, Total: e.total, Adapters: len(e.adapters), Sequences: len(e.sequences)}
+	return EngineStats{Free: e.free, Pages: e.total, Adapters: len(e.adapters), Sequences: len(e.sequences)}
 }
 
 func (e *fakeEngine) Free() {

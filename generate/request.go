@@ -9,12 +9,11 @@ import (
 
 // Errors that callers test for with [errors.Is].
 var (
-	ErrFull      = errors.New("queue is full")                  // come back later
-	ErrClosed    = errors.New("generator is closed")            // it drains, or is gone
-	ErrNoAdapter = errors.New("no such adapter")                // nobody loaded one of that name
-	ErrAdapter   = errors.New("adapter does not load")          // its files are broken, or too large
-	ErrTooLong   = errors.New("prompt and answer are too long") // for the cache of keys
-	ErrRequest   = errors.New("request")                        // it asks for what cannot be: the caller's fault
+	ErrFull      = errors.New("queue is full")         // come back later
+	ErrClosed    = errors.New("generator is closed")   // it drains, or is gone
+	ErrNoAdapter = errors.New("no such adapter")       // nobody loaded one of that name
+	ErrAdapter   = errors.New("adapter does not load") // its files are broken, or too large
+	ErrRequest   = errors.New("request")               // it asks for what cannot be: the caller's fault
 )
 
 // Request asks for one answer.

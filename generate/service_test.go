@@ -69,7 +69,7 @@ func TestStats(t *testing.T) {
 	eventually(t, "passes are counted", func() bool { return s.Stats().Active == 0 })
 	passes := uint64(tokens) // the prompts are short
 	want := Stats{
-		Engine: EngineStats{Free: 500, Total: 500}, Requests: 2, Passes: passes, Batch: []uint64{0, passes},
+		Engine: EngineStats{Free: 500, Pages: 500}, Requests: 2, Passes: passes, Batch: []uint64{0, passes},
 		PromptTokens: 8, CachedTokens: 4, PromptRows: 4, AnswerTokens: passes,
 	}
 	if diff := cmp.Diff(want, s.Stats()); diff != "" {
