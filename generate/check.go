@@ -24,8 +24,8 @@ func (r *Request) check(t *tokenizer.Tokenizer, maxTokens int) error {
 	if r.MaxTokens < 1 || r.MaxTokens > maxTokens {
 		return fmt.Errorf("%w: %d tokens for the answer, want 1 to %d", ErrRequest, r.MaxTokens, maxTokens)
 	}
-	if r.Constrain != Free {
-		return fmt.Errorf("%w: constraint %.40q, want none", ErrRequest, r.Constrain)
+	if r.Constrain != Free && r.Constrain != ToolCall {
+		return fmt.Errorf("%w: constraint %.40q, want %q or none", ErrRequest, r.Constrain, ToolCall)
 	}
 	if err := r.checkPrompt(t); err != nil {
 		return err

@@ -190,7 +190,10 @@ func want(t testing.TB, s *Service, signature float32, r Request) answer {
 	if err := r.check(s.o.Tokenizer, s.o.MaxTokens); err != nil {
 		t.Fatal(err)
 	}
-	j := newJob(&s.o, &r)
+	j, err := newJob(s, &r)
+	if err != nil {
+		t.Fatal(err)
+	}
 	tokens := slices.Clone(r.Prompt.Tokens)
 	var a answer
 	for a.finish == "" {

@@ -42,11 +42,19 @@ type constraint interface {
 }
 
 // newJob returns the job of a checked request.
-func newJob(o *Options, r *Request) *job {
-	return &job{
-		Request: *r, sampler: newSampler(r), writer: newWriter(o.Tokenizer, r.Stop),
-		attempts: -1, rows: len(r.Prompt.Tokens), ahead: o.Ahead, ready: make(chan struct{}, 1),
+func newJob(s *Service, r *Request) (*job, error) {
+	j := &job{
+		Request: *r, sampler: newSampler(r), writer: newWriter(s.o.Tokenizer, r.Stop),
+		attempts: -1, rows: len(r.Prompt.Tokens), ahead: s.o.Ahead, ready: make(chan struct{}, 1),
 	}
+	if r.Constrain == ToolCall {
+		g, err := s.calls(r.Tools)
+		if err != nil {
+			return nil, err
+		}
+		j.grammar = g.Start(r.MaxTokens)
+	}
+	return j, nil
 }
 
 // next returns the next chunk. resumed says that the job was held up by its

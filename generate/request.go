@@ -29,7 +29,8 @@ type Request struct {
 	Top       int        // alternatives of each token, with LogProbs, 20 at most
 	Constrain Constraint // what the answer must be
 	// Tools holds the JSON of the functions that a constrained answer may call,
-	// as OpenAI's API has them; none stands for any function.
+	// as OpenAI's API has them; none stands for any function. What of a schema
+	// is followed, package grammar says.
 	Tools []json.RawMessage
 }
 

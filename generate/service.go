@@ -2,12 +2,15 @@ package generate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"slices"
 	"sync"
 
+	"mole/grammar"
 	"mole/lora"
 	"mole/tokenizer"
 )
@@ -60,6 +63,8 @@ type Service struct {
 	active []*job        // in the order of their admission; of the engine's goroutine alone
 	shift  int           // where the next pass begins to take from active, if not all fit
 
+	vocabulary func() (*grammar.Vocabulary, error) // made for the first constraint
+
 	mu        sync.Mutex
 	queue     []*job
 	exclusive []*errand
@@ -82,6 +87,7 @@ func New(o Options) (*Service, error) {
 	if s.ends == nil {
 		return nil, errors.New("tokenizer has neither <|im_end|> nor <|endoftext|>")
 	}
+	s.vocabulary = sync.OnceValues(func() (*grammar.Vocabulary, error) { return grammar.NewVocabulary(o.Tokenizer) })
 	s.shelf = newShelf(&s.o, s.kick)
 	s.stats.Batch = make([]uint64, s.o.MaxBatch+1)
 	for range s.o.MaxBatch {
@@ -134,7 +140,10 @@ func (s *Service) enter(ctx context.Context, r Request) (*job, error) {
 	if err := s.shelf.known(r.Adapter); err != nil {
 		return nil, err
 	}
-	j := newJob(&s.o, &r)
+	j, err := newJob(s, &r)
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.roomLocked(); err != nil {
@@ -144,6 +153,19 @@ func (s *Service) enter(ctx context.Context, r Request) (*job, error) {
 	s.stats.Requests++
 	s.kick()
 	return j, nil
+}
+
+// calls returns the grammar of calls of tools.
+func (s *Service) calls(tools []json.RawMessage) (*grammar.Grammar, error) {
+	v, err := s.vocabulary()
+	if err != nil {
+		return nil, err
+	}
+	g, err := v.ToolCalls(tools)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRequest, err)
+	}
+	return g, nil
 }
 
 // room reports whether a request may enter.
