@@ -48,14 +48,12 @@ type AdapterInfo struct {
 
 // Figures are the state of a Generator and what it did so far, for /metrics.
 type Figures struct {
-	Waiting, Running           int    // requests
-	Steps, Rows                uint64 // passes of the network, and the rows of all of them: rows by step is the size of a batch
-	AdaptersLoaded             int    // in memory
-	AdapterBytes               int64  // that they take
-	AdapterLoads               uint64
-	PrefixHits, PrefixMisses   uint64 // prompts that began with a computed prefix, and others
-	PictureHits, PictureMisses uint64 // pictures whose features were there, and others
-	CachePages, CachePagesMax  int    // of keys and values
+	Waiting, Running          int    // requests
+	Steps, Rows               uint64 // passes of the network, and the rows of all of them: rows by step is the size of a batch
+	AdaptersLoaded            int    // in memory
+	AdapterBytes              int64  // that they take
+	AdapterLoads              uint64
+	CachePages, CachePagesMax int // of keys and values
 }
 
 // Engine answers with the base network and its adapters.

@@ -181,7 +181,7 @@ func speaking(t testing.TB, r Router, g Generator) *Deployment {
 			"desktop":  {Name: "desktop", Generation: 7, Loaded: true, Expert: trained("desktop")},
 			"calendar": {Name: "calendar", Generation: 2},
 		}},
-		Figures: func() Figures { return Figures{Running: 2, PrefixHits: 5} },
+		Figures: func() Figures { return Figures{Running: 2, AdapterLoads: 5} },
 	}
 	return d
 }

@@ -22,6 +22,7 @@ type metrics struct {
 	elapsed   *prometheus.HistogramVec // path
 	stages    *prometheus.HistogramVec // stage
 	decisions *prometheus.CounterVec   // expert, outcome
+	pictures  *prometheus.CounterVec   // features
 	queue     prometheus.Gauge
 	reloads   *prometheus.CounterVec   // result
 	router    *prometheus.GaugeVec     // run, rung, version
@@ -57,6 +58,7 @@ func newMetrics() *metrics {
 		elapsed:   seconds("request_seconds", "Time of a request.", "path"),
 		stages:    seconds("stage_seconds", "Time of a stage of routing: decode, queue, route.", "stage"),
 		decisions: counter("decisions_total", "Decisions by expert, sure or unsure.", "expert", "outcome"),
+		pictures:  counter("pictures_total", "Pictures that were routed, by whether their features were computed, or kept from before.", "features"),
 		queue:     prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "mole", Name: "queue_requests", Help: "Requests at work or waiting."}),
 		reloads:   counter("reloads_total", "Routers opened, and attempts that failed.", "result"),
 		tokens:    counter("tokens_total", "Tokens by who answered: of prompts, of those from a computed prefix, of answers.", "expert", "kind"),
@@ -66,7 +68,7 @@ func newMetrics() *metrics {
 		router: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mole", Name: "router_info", Help: "1 for the router in use."},
 			[]string{"run", "rung", "version"}),
 	}
-	m.registry.MustRegister(m.requests, m.elapsed, m.stages, m.decisions, m.queue, m.reloads, m.router, m.tokens, m.first, m.rate, m.certainty,
+	m.registry.MustRegister(m.requests, m.elapsed, m.stages, m.decisions, m.pictures, m.queue, m.reloads, m.router, m.tokens, m.first, m.rate, m.certainty,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -95,6 +97,11 @@ func (m *metrics) decision(a route.Answer) {
 		outcome = "unsure"
 	}
 	m.decisions.WithLabelValues(a.Expert, outcome).Inc()
+	features := "computed"
+	if a.Known {
+		features = "kept"
+	}
+	m.pictures.WithLabelValues(features).Inc()
 	m.certainty.WithLabelValues(a.Expert).Observe(a.Confidence)
 	for stage, d := range map[string]time.Duration{"decode": a.Timings.Decode, "queue": a.Timings.Wait, "route": a.Timings.Route} {
 		m.stages.WithLabelValues(stage).Observe(d.Seconds())
@@ -134,10 +141,6 @@ var figures = func() []figure {
 		f("adapters_loaded", "Adapters in memory.", now, func(g Figures) float64 { return float64(g.AdaptersLoaded) }),
 		f("adapters_bytes", "Memory of adapters.", now, func(g Figures) float64 { return float64(g.AdapterBytes) }),
 		f("adapter_loads_total", "Adapters read from their folders.", sum, func(g Figures) float64 { return float64(g.AdapterLoads) }),
-		f("prefix_hits_total", "Prompts that began with a computed prefix.", sum, func(g Figures) float64 { return float64(g.PrefixHits) }),
-		f("prefix_misses_total", "Prompts that did not.", sum, func(g Figures) float64 { return float64(g.PrefixMisses) }),
-		f("picture_hits_total", "Pictures whose features were there.", sum, func(g Figures) float64 { return float64(g.PictureHits) }),
-		f("picture_misses_total", "Pictures whose features were computed.", sum, func(g Figures) float64 { return float64(g.PictureMisses) }),
 		f("cache_pages", "Pages of keys and values in use.", now, func(g Figures) float64 { return float64(g.CachePages) }),
 		f("cache_pages_max", "Pages of keys and values that there are.", now, func(g Figures) float64 { return float64(g.CachePagesMax) }),
 	}

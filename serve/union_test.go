@@ -84,7 +84,7 @@ func TestEngineMetrics(t *testing.T) {
 	}
 	wantTold(t, string(text), []string{
 		`mole_tokens_total{expert="desktop",kind="answer"} 2`, `mole_tokens_total{expert="desktop",kind="cached"} 3`, `mole_first_piece_seconds_count{expert="desktop"} 1`,
-		`mole_answer_tokens_per_second_count{expert="desktop"} 1`, "mole_generate_running_requests 2", "mole_prefix_hits_total 5",
+		`mole_answer_tokens_per_second_count{expert="desktop"} 1`, "mole_generate_running_requests 2", "mole_adapter_loads_total 5", `mole_pictures_total{features="computed"}`,
 		`mole_requests_total{code="200",path="/v1/chat/completions"} 1`,
 	}, nil)
 }

@@ -44,14 +44,16 @@ func (f routerFlags) open(out, errs io.Writer) (*chain, error) {
 }
 
 // source returns where the router comes from. That in a folder stays the same;
-// the deployed one may change.
-func (f routerFlags) source(ch *chain, networks int) serve.Source {
+// the deployed one may change. Adapters of experts are brought up to date at
+// every look.
+func (f routerFlags) source(ch *chain, networks int, w *writers) serve.Source {
 	return func(ctx context.Context, have string) (*serve.Deployment, error) {
+		w.refresh(ctx)
 		if f.Bundle != "" {
 			if have != "" {
 				return nil, nil
 			}
-			return f.load(ctx, ch, f.Bundle, os.DirFS(f.Bundle), networks)
+			return f.load(ctx, ch, f.Bundle, os.DirFS(f.Bundle), networks, w)
 		}
 		version, err := ch.DeployedVersion(ctx)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -64,12 +66,13 @@ func (f routerFlags) source(ch *chain, networks int) serve.Source {
 		if err != nil {
 			return nil, err
 		}
-		return f.load(ctx, ch, d.Version, d.Tree.FS(ctx, ch.Store), networks)
+		return f.load(ctx, ch, d.Version, d.Tree.FS(ctx, ch.Store), networks, w)
 	}
 }
 
-// load opens the router in a folder.
-func (f routerFlags) load(ctx context.Context, ch *chain, version string, fsys fs.FS, networks int) (*serve.Deployment, error) {
+// load opens the router in a folder, and what writes answers on its base
+// network.
+func (f routerFlags) load(ctx context.Context, ch *chain, version string, fsys fs.FS, networks int, w *writers) (*serve.Deployment, error) {
 	m, err := metadataIn(fsys)
 	if err != nil {
 		return nil, err
@@ -88,12 +91,16 @@ func (f routerFlags) load(ctx context.Context, ch *chain, version string, fsys f
 	if r.Rung != b.Rung {
 		m.Accuracy = nil // it is that of another rung
 	}
-	return &serve.Deployment{
+	d := &serve.Deployment{
 		Version: version, Router: r, Experts: r.Experts(), Adapters: slices.Sorted(maps.Keys(m.Experts)),
 		About: serve.About{
 			Release: m.Release, Run: b.Run, Dataset: b.Dataset, Rung: string(r.Rung), Model: r.Base, Spec: r.Spec, Digest: digest, Accuracy: m.Accuracy, Deployed: m.DeployedAt,
 		},
-	}, nil
+	}
+	if err := w.attach(ctx, d, r.Base, r.Digest); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return d, nil
 }
 
 // digestOf returns the SHA-256 of a line "DIGEST  NAME" for each file of a
@@ -140,8 +147,8 @@ func configured(c *config.Config) expert.Table {
 }
 
 // openRouter opens the router once.
-func (f routerFlags) openRouter(ctx context.Context, ch *chain) (*serve.Deployment, error) {
-	d, err := f.source(ch, 1)(ctx, "")
+func (f routerFlags) openRouter(ctx context.Context, ch *chain, w *writers) (*serve.Deployment, error) {
+	d, err := f.source(ch, 1, w)(ctx, "")
 	if errors.Is(err, store.ErrDamaged) {
 		err = hintedError{err, "mole deploy --rollback goes back to the release before"}
 	}

@@ -56,7 +56,7 @@ func (c *inferCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (er
 		return err
 	}
 	defer ch.finish(&err)
-	d, err := c.openRouter(ctx, ch)
+	d, err := c.openRouter(ctx, ch, newWriters(ch, c.routerFlags, writerFlags{RouteOnly: true}))
 	if err != nil {
 		return err
 	}

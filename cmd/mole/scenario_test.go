@@ -303,7 +303,7 @@ func TestSwapInFlight(t *testing.T) {
 		}
 	}
 	deploy("--run-name", "run-a")
-	s := startServe(t, &serveCmd{routerFlags: routerFlags{State: state, Config: conf}, Watch: 5 * time.Millisecond, Networks: 2, MaxQueue: 16, Timeout: time.Minute, Drain: time.Minute})
+	s := startServe(t, &serveCmd{routerFlags: routerFlags{State: state, Config: conf}, writerFlags: writerFlags{RouteOnly: true}, Watch: 5 * time.Millisecond, Networks: 2, MaxQueue: 16, Timeout: time.Minute, Drain: time.Minute})
 	waitRun(t, s.url, "run-a")
 	body := `{"prompt":"open it","image_b64":"` + base64.StdEncoding.EncodeToString(routetest.Picture(2, 50)) + `"}`
 	var asked [2]int
@@ -363,7 +363,7 @@ func TestSecrets(t *testing.T) {
 	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := startServe(t, &serveCmd{routerFlags: routerFlags{State: state, Config: conf}, Watch: time.Hour, AuthTokenFile: file, MaxQueue: 4, Timeout: time.Minute})
+	s := startServe(t, &serveCmd{routerFlags: routerFlags{State: state, Config: conf}, writerFlags: writerFlags{RouteOnly: true}, Watch: time.Hour, AuthTokenFile: file, MaxQueue: 4, Timeout: time.Minute})
 	waitRun(t, s.url, "run-a")
 	image := base64.StdEncoding.EncodeToString(routetest.Picture(2, 50))
 	var said strings.Builder

@@ -17,6 +17,7 @@ import (
 // serveCmd is mole serve.
 type serveCmd struct {
 	routerFlags
+	writerFlags
 	Addr           string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen; :8080 is every network of this machine. Default: 127.0.0.1:8080."`
 	AuthTokenFile  string        `placeholder:"FILE" help:"File of the tokens that requests must carry as Authorization: Bearer TOKEN: lines of mole token, or one token as it is."`
 	AdminTokenFile string        `placeholder:"FILE" help:"File of the tokens that may load and unload adapters. Without it nobody may."`
@@ -30,7 +31,6 @@ type serveCmd struct {
 	AnswerTimeout  time.Duration `default:"10m" placeholder:"TIME" help:"Time for a whole answer. Default: 10m."`
 	Drain          time.Duration `default:"10s" placeholder:"TIME" help:"Time for requests under way when the server is stopped. Default: 10s."`
 
-	Adapters       string   `placeholder:"DIR" help:"Folder that adapters may be loaded from while the server runs."`
 	Unsure         string   `default:"error" placeholder:"WHAT" help:"What to do when the router is unsure: error, base, or expert:NAME. Default: error."`
 	Constrain      string   `enum:",tool-call" default:"" placeholder:"NAME" help:"tool-call: answers of experts that use a computer are calls and nothing else. Default: free."`
 	MaxImageTokens int      `default:"1024" placeholder:"N" help:"Tokens of a picture, where the adapter does not say what it was trained with. Default: 1024."`
@@ -80,7 +80,7 @@ func (c *serveCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (er
 // options returns what the flags say.
 func (c *serveCmd) options(ch *chain) serve.Options {
 	return serve.Options{
-		Source: c.source(ch, c.Networks), Watch: c.Watch, MaxQueue: c.MaxQueue, AnswerTime: c.AnswerTimeout, Drain: c.Drain,
+		Source: c.source(ch, c.Networks, newWriters(ch, c.routerFlags, c.writerFlags)), Watch: c.Watch, MaxQueue: c.MaxQueue, AnswerTime: c.AnswerTimeout, Drain: c.Drain,
 		TokenFile: c.AuthTokenFile, AdminTokenFile: c.AdminTokenFile, CertFile: c.TLSCert, KeyFile: c.TLSKey, Origin: c.AllowOrigin,
 		ImageHosts: c.ImageHost, AdapterRoot: c.Adapters, OCR: c.OCR, Unsure: serve.Unsure(c.Unsure), Constrain: generate.Constraint(c.Constrain),
 		MaxImageTokens: c.MaxImageTokens, MaxTokens: c.MaxNewTokens, Version: readBuild().Version, Log: ch.Log,

@@ -81,7 +81,7 @@ func waitRun(t *testing.T, url, run string) {
 func TestServe(t *testing.T) {
 	state, conf := workplace(t, "run-a", "run-b")
 	place := []string{"--state", state, "--config", conf}
-	s := startServe(t, &serveCmd{routerFlags: routerFlags{State: state, Config: conf}, Watch: 10 * time.Millisecond})
+	s := startServe(t, &serveCmd{routerFlags: routerFlags{State: state, Config: conf}, writerFlags: writerFlags{RouteOnly: true}, Watch: 10 * time.Millisecond})
 	if a := object(t, http.MethodGet, s.url+"/health", nil); a["router"] != nil || a["status"] == "ok" {
 		t.Errorf("got %v before anything was deployed", a)
 	}
@@ -109,7 +109,7 @@ func TestServeHangup(t *testing.T) {
 	if _, err := command(t, new(deployCmd), append(place, "--run-name", "run-a")...); err != nil {
 		t.Fatal(err)
 	}
-	s := startServe(t, &serveCmd{routerFlags: routerFlags{State: state, Config: conf}, Watch: time.Hour})
+	s := startServe(t, &serveCmd{routerFlags: routerFlags{State: state, Config: conf}, writerFlags: writerFlags{RouteOnly: true}, Watch: time.Hour})
 	waitRun(t, s.url, "run-a")
 	if _, err := command(t, new(deployCmd), append(place, "--run-name", "run-b")...); err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ func TestToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	state, conf := workplace(t, "run-a")
-	s := startServe(t, &serveCmd{routerFlags: routerFlags{State: state, Config: conf}, Watch: time.Hour, AuthTokenFile: path})
+	s := startServe(t, &serveCmd{routerFlags: routerFlags{State: state, Config: conf}, writerFlags: writerFlags{RouteOnly: true}, Watch: time.Hour, AuthTokenFile: path})
 	for token, want := range map[string]int{"": 401, "wrong-but-long-enough": 401, strings.TrimSpace(line.String()): 401, strings.TrimSpace(secret.String()): 200} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/metrics", nil)
 		if err != nil {

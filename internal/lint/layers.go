@@ -16,7 +16,7 @@ var layers = [][]string{
 	4: {"prompt", "synth", "shard"},
 	5: {"model/qwen3vl", "train", "router", "base/tiny", "view"},
 	6: {"parity", "train/traintest", "eval", "bundle", "base", "evidence", "generate"},
-	7: {"config", "route", "route/routetest", "bench"},
+	7: {"config", "route", "route/routetest", "answer", "bench"},
 	8: {"stage", "serve", "tensorboard"},
 	9: {"cmd/mole", "internal/lint"},
 }
