@@ -56,7 +56,7 @@ func (r *Router) open(ctx context.Context, o Options) error {
 	if o.Recent == 0 {
 		o.Recent = recentBytes
 	}
-	r.recent = newRecent(o.Recent)
+	r.recent, r.alone = newRecent(o.Recent), o.Alone
 	r.decoders = make(chan struct{}, min(maxDecoders, runtime.GOMAXPROCS(0)))
 	if err := r.start(o); err != nil {
 		return err

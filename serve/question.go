@@ -25,6 +25,7 @@ type question struct {
 	tools    []json.RawMessage // that the prompt describes
 	system   string            // id of the system prompt where neither message nor expert has one, "" for none
 	request  generate.Request  // without prompt and adapter
+	tell     func(text string) // gets the pieces of the answer as they come; may be nil
 	free     bool              // the client said how the answer may be, so the server does not
 }
 

@@ -54,8 +54,8 @@ type Deployment struct {
 	Free func() error
 }
 
-// free closes the deployment.
-func (d *Deployment) free() error {
+// Close frees the deployment, which nobody uses.
+func (d *Deployment) Close() error {
 	var err error
 	if d.Router != nil {
 		err = d.Router.Close()
@@ -238,7 +238,7 @@ func (s *Server) refresh(ctx context.Context) {
 	d, err := s.open(ctx)
 	if ctx.Err() != nil {
 		if d != nil {
-			_ = d.free() // nobody used it
+			_ = d.Close() // nobody used it
 		}
 		return
 	}

@@ -52,7 +52,7 @@ func (s *slot) take() (*Deployment, func()) {
 // release ends one use of a lease. s.mu is held.
 func (s *slot) release(l *lease) {
 	if l.users--; l.users == 0 {
-		s.closing.Go(func() { s.closed(l.free()) })
+		s.closing.Go(func() { s.closed(l.Close()) })
 	}
 }
 

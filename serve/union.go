@@ -52,14 +52,23 @@ func (s *Server) inferAs(x *exchange, r *http.Request, d *Deployment, model stri
 	if err != nil {
 		return err
 	}
-	if c.missing != nil && (c.answer == nil || d.Engine != nil) {
-		text := c.missing.Error()
-		a.Error = &text
-		x.Header().Set(errorHeader, strings.TrimPrefix(strings.ReplaceAll(c.missing.code, "_", "-"), "expert-"))
+	if code := c.complain(d, &a); code != "" {
+		x.Header().Set(errorHeader, strings.TrimPrefix(strings.ReplaceAll(code, "_", "-"), "expert-"))
 	}
 	a.RequestID, a.Timings["total"] = x.id, time.Since(begin).Seconds()
 	x.write(http.StatusOK, a)
 	return nil
+}
+
+// complain sets the error of a response that nobody answered though somebody
+// should have, and returns its code.
+func (c choice) complain(d *Deployment, a *Response) (code string) {
+	if c.missing == nil || c.answer != nil && d.Engine == nil {
+		return ""
+	}
+	text := c.missing.Error()
+	a.Error = &text
+	return c.missing.code
 }
 
 // read reads a request in the union format.
@@ -128,7 +137,7 @@ func (s *Server) respond(ctx context.Context, d *Deployment, c choice, q *questi
 	if err != nil {
 		return a, err
 	}
-	text, err := whole(pieces)
+	text, err := whole(pieces, q.tell)
 	if err != nil {
 		return a, err
 	}
@@ -163,14 +172,17 @@ func (s *Server) look(ctx context.Context, d *Deployment, c choice, q *question,
 	return err
 }
 
-// whole joins the pieces of an answer.
-func whole(pieces iter.Seq2[generate.Chunk, error]) (string, error) {
+// whole joins the pieces of an answer. tell, if not nil, gets them as they come.
+func whole(pieces iter.Seq2[generate.Chunk, error], tell func(text string)) (string, error) {
 	var b strings.Builder
 	for chunk, err := range pieces {
 		if err != nil {
 			return "", err
 		}
 		b.WriteString(chunk.Text)
+		if tell != nil && chunk.Text != "" {
+			tell(chunk.Text)
+		}
 	}
 	return strings.TrimSpace(b.String()), nil
 }

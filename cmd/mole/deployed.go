@@ -48,7 +48,9 @@ func (f routerFlags) open(out, errs io.Writer) (*chain, error) {
 // every look.
 func (f routerFlags) source(ch *chain, networks int, w *writers) serve.Source {
 	return func(ctx context.Context, have string) (*serve.Deployment, error) {
-		w.refresh(ctx)
+		if w != nil {
+			w.refresh(ctx)
+		}
 		if f.Bundle != "" {
 			if have != "" {
 				return nil, nil
@@ -77,30 +79,38 @@ func (f routerFlags) load(ctx context.Context, ch *chain, version string, fsys f
 	if err != nil {
 		return nil, err
 	}
-	r, err := route.Open(ctx, fsys, route.Options{
+	o := route.Options{
 		Base: f.BaseModel, Rung: router.Rung(f.Rung), Experts: configured(ch.config), Force: f.Force, Networks: networks, Precision: precisionOf(f.Precision),
-	})
-	if err != nil {
+	}
+	d := &serve.Deployment{Version: version}
+	if err := w.attach(ctx, d, fsys, &o); err != nil {
 		return nil, err
 	}
-	b := r.Bundle
+	if err := f.describe(ctx, d, fsys, o, m); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// describe opens the router of a deployment, and says what it is.
+func (f routerFlags) describe(ctx context.Context, d *serve.Deployment, fsys fs.FS, o route.Options, m stage.Metadata) error {
 	digest, err := digestOf(fsys)
 	if err != nil {
-		return nil, errors.Join(err, r.Close())
+		return err
 	}
+	r, err := route.Open(ctx, fsys, o)
+	if err != nil {
+		return err
+	}
+	b := r.Bundle
 	if r.Rung != b.Rung {
 		m.Accuracy = nil // it is that of another rung
 	}
-	d := &serve.Deployment{
-		Version: version, Router: r, Experts: r.Experts(), Adapters: slices.Sorted(maps.Keys(m.Experts)),
-		About: serve.About{
-			Release: m.Release, Run: b.Run, Dataset: b.Dataset, Rung: string(r.Rung), Model: r.Base, Spec: r.Spec, Digest: digest, Accuracy: m.Accuracy, Deployed: m.DeployedAt,
-		},
+	d.Router, d.Experts, d.Adapters = r, r.Experts(), slices.Sorted(maps.Keys(m.Experts))
+	d.About = serve.About{
+		Release: m.Release, Run: b.Run, Dataset: b.Dataset, Rung: string(r.Rung), Model: r.Base, Spec: r.Spec, Digest: digest, Accuracy: m.Accuracy, Deployed: m.DeployedAt,
 	}
-	if err := w.attach(ctx, d, r.Base, r.Digest); err != nil {
-		return nil, errors.Join(err, r.Close())
-	}
-	return d, nil
+	return nil
 }
 
 // digestOf returns the SHA-256 of a line "DIGEST  NAME" for each file of a

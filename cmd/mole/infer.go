@@ -3,17 +3,17 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
-	"mole/expert"
+	"mole/generate"
 	"mole/route"
 	"mole/serve"
 )
@@ -21,20 +21,31 @@ import (
 // inferCmd is mole infer.
 type inferCmd struct {
 	routerFlags
-	Images     []string `arg:"" optional:"" name:"image" help:"Pictures (PNG, JPEG, WebP), folders of pictures, or - for standard input."`
-	Image      []string `name:"image" hidden:"" sep:"none" help:"The same."`
-	Prompt     string   `placeholder:"TEXT" help:"The instruction. It counts only where the router was trained to read it."`
-	Expert     string   `placeholder:"NAME" help:"Name or label of the expert: the router is not asked."`
-	JSON       bool     `name:"json" help:"Print one JSON object."`
-	UnsureExit bool     `help:"Exit with status 1 if a decision is unsure."`
+	writerFlags
+	Images       []string `arg:"" optional:"" name:"image" help:"Pictures (PNG, JPEG, WebP), folders of pictures, files of tasks (.jsonl), or - for a picture on standard input."`
+	Image        []string `name:"image" hidden:"" sep:"none" help:"The same."`
+	Prompt       string   `placeholder:"TEXT" help:"The instruction: the expert answers it. Without one there is a decision only."`
+	Expert       string   `placeholder:"NAME" help:"Name or label of the expert, or base for no adapter: the router is not asked."`
+	Direct       bool     `help:"The same as --expert base."`
+	Unsure       string   `default:"error" placeholder:"WHAT" help:"Who answers when the router is unsure: error for nobody, base, or expert:NAME. Default: error."`
+	MaxNewTokens int      `default:"512" placeholder:"N" help:"Tokens of an answer. Default: 512."`
+	Temperature  float64  `placeholder:"T" help:"0 takes the most probable token, 1 draws from the probabilities as they are. Default: 0."`
+	TopP         float64  `placeholder:"P" help:"Draw from the fewest tokens that have so much probability together. Default: all."`
+	Seed         uint64   `placeholder:"N" help:"Of what is drawn. Default: 0."`
+	Constrain    string   `enum:",tool-call" default:"" placeholder:"NAME" help:"tool-call: the answer is calls of functions and nothing else. Default: free."`
+	JSON         bool     `name:"json" help:"Print one JSON object."`
+	JSONL        bool     `name:"jsonl" help:"Print a line of JSON for each picture, as it comes."`
+	UnsureExit   bool     `help:"Exit with status 1 if a decision is unsure."`
 }
 
 // Help shows how the command is used.
 func (*inferCmd) Help() string {
-	return `Shows pictures to the deployed router and prints, for each, which expert it belongs to, the probability of every expert, and whether that is to be relied on. The expert's own answer is not generated yet.
+	return `Shows pictures to the deployed router and prints, for each, which expert it belongs to, the probability of every expert, and whether that is to be relied on. With an instruction, that expert answers. A line of a file of tasks is {"image": FILE, "prompt": TEXT, "expert": NAME}; files are named from the folder of theirs, and the last two may be left out.
 
     mole infer screenshot.png
+    mole infer screenshot.png --prompt "open the calendar"
     mole infer --rung linear --json screens/
+    mole infer tasks.jsonl --jsonl > answers.jsonl
     cat screenshot.png | mole infer - --unsure-exit` + exitHelp
 }
 
@@ -42,12 +53,13 @@ func (*inferCmd) Help() string {
 type inferred struct {
 	Image  string `json:"image"`            // as on the command line, or a file in a folder
 	SHA256 string `json:"sha256,omitempty"` // of the file
+	Prompt string `json:"prompt,omitempty"`
 	serve.Response
 }
 
-// Run routes the pictures.
+// Run asks about the pictures.
 func (c *inferCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (err error) {
-	names, err := pictureNames(slices.Concat(c.Images, c.Image))
+	tasks, err := c.tasks()
 	if err != nil {
 		return err
 	}
@@ -56,20 +68,30 @@ func (c *inferCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (er
 		return err
 	}
 	defer ch.finish(&err)
-	d, err := c.openRouter(ctx, ch, newWriters(ch, c.routerFlags, writerFlags{RouteOnly: true}))
+	c.RouteOnly = c.RouteOnly || !slices.ContainsFunc(tasks, func(t inferTask) bool { return t.Prompt != "" || t.Expert == "base" })
+	d, err := c.openRouter(ctx, ch, newWriters(ch, c.routerFlags, c.writerFlags))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.Router.Close()) }()
+	defer func() { err = errors.Join(err, d.Close()) }()
+	s, err := serve.New(serve.Options{
+		Source: c.source(ch, 1, nil), Unsure: serve.Unsure(c.Unsure), Constrain: generate.Constraint(c.Constrain), MaxTokens: c.MaxNewTokens, Log: ch.Log,
+	})
+	if err != nil {
+		return err
+	}
 	answers := []inferred{}
-	for _, name := range names {
-		a, err := c.infer(ctx, d, name)
+	for i, t := range tasks {
+		if len(tasks) > 1 {
+			ch.progress.update("answer", int64(i), int64(len(tasks)))
+		}
+		a, err := c.infer(ctx, s, d, t, c.teller(out, len(tasks)))
 		if err != nil {
 			return err
 		}
 		answers = append(answers, a)
-		if !c.JSON {
-			writeAnswer(out, a)
+		if err := c.print(out, a, len(tasks) == 1); err != nil {
+			return err
 		}
 	}
 	if c.JSON {
@@ -80,7 +102,36 @@ func (c *inferCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (er
 	return c.verdict(answers)
 }
 
-// verdict returns an error if pictures could not be read, or are unsure and
+// teller returns what prints an answer while it is written, nil if nobody
+// watches one answer.
+func (c *inferCmd) teller(out io.Writer, tasks int) func(string) {
+	if c.JSON || c.JSONL || tasks > 1 {
+		return nil
+	}
+	return func(text string) { fmt.Fprint(out, text) }
+}
+
+// print prints an answer, unless all come in one object. What the expert says of
+// the only picture was printed already.
+func (c *inferCmd) print(out io.Writer, a inferred, only bool) error {
+	switch {
+	case c.JSON:
+	case c.JSONL:
+		enc := json.NewEncoder(out)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(a)
+	default:
+		if a.Output != nil && only {
+			fmt.Fprintln(out)
+		} else if a.Output != nil {
+			fmt.Fprintln(out, *a.Output)
+		}
+		writeAnswer(out, a)
+	}
+	return nil
+}
+
+// verdict returns an error if pictures have no answer, or are unsure and
 // that matters.
 func (c *inferCmd) verdict(answers []inferred) error {
 	unread, unsure := 0, 0
@@ -94,7 +145,7 @@ func (c *inferCmd) verdict(answers []inferred) error {
 	}
 	switch {
 	case unread > 0:
-		return fmt.Errorf("%d of %d pictures were not read", unread, len(answers))
+		return fmt.Errorf("%d of %d pictures have no answer", unread, len(answers))
 	case unsure > 0 && c.UnsureExit:
 		return fmt.Errorf("%d of %d decisions are unsure", unsure, len(answers))
 	}
@@ -103,26 +154,15 @@ func (c *inferCmd) verdict(answers []inferred) error {
 
 // infer answers about one picture. One that cannot be read gives an answer with
 // an error.
-func (c *inferCmd) infer(ctx context.Context, d *serve.Deployment, name string) (inferred, error) {
-	begin := time.Now()
-	file, err := readPicture(name)
-	a := inferred{Image: name}
-	switch {
-	case err != nil:
-	case c.Expert == "":
-		var answer route.Answer
-		if answer, err = d.Router.Route(ctx, file, c.Prompt); err == nil {
-			a.SHA256, a.Response = answer.Image, serve.Routed(d.Experts, d.About.Model, answer, time.Since(begin))
-		}
-	default:
-		var e expert.Expert
-		if e, err = serve.ParseExpert(d.Experts, c.Expert); err != nil {
-			return a, err
-		}
-		var decode time.Duration
-		if decode, err = d.Router.Check(ctx, file); err == nil {
-			a.Response = serve.Chosen(e, d.About.Model, decode, time.Since(begin))
-		}
+func (c *inferCmd) infer(ctx context.Context, s *serve.Server, d *serve.Deployment, t inferTask, tell func(string)) (inferred, error) {
+	a := inferred{Image: t.Image, Prompt: t.Prompt}
+	file, err := readPicture(t.Image)
+	if err == nil {
+		sum := sha256.Sum256(file)
+		a.SHA256 = hex.EncodeToString(sum[:])
+		a.Response, err = s.Ask(ctx, d, serve.Ask{Image: file, Prompt: t.Prompt, Expert: t.Expert, Tell: tell, Request: generate.Request{
+			Sampling: generate.Sampling{Temperature: c.Temperature, TopP: c.TopP, Seed: c.Seed}, Constrain: generate.Constraint(c.Constrain),
+		}})
 	}
 	if err != nil && (errors.Is(err, route.ErrImage) || errors.As(err, new(*fs.PathError))) {
 		text := err.Error()
@@ -131,59 +171,10 @@ func (c *inferCmd) infer(ctx context.Context, d *serve.Deployment, name string) 
 	return a, err
 }
 
-// standardInput is the name of a picture that is read from there.
-const standardInput = "-"
-
-// readPicture reads the file of a picture.
-func readPicture(name string) ([]byte, error) {
-	if name == standardInput {
-		return io.ReadAll(os.Stdin)
-	}
-	return os.ReadFile(name)
-}
-
-// pictureNames returns the files that arguments stand for: folders are replaced
-// by the pictures in and below them.
-func pictureNames(args []string) ([]string, error) {
-	if len(args) == 0 {
-		return nil, errors.New("no picture is named: want files, folders, or - for standard input")
-	}
-	var names []string
-	for _, arg := range args {
-		info, err := os.Stat(arg)
-		if arg == standardInput || err != nil || !info.IsDir() {
-			names = append(names, arg) // reading tells what is wrong
-			continue
-		}
-		inside, err := picturesIn(arg)
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, inside...)
-	}
-	return names, nil
-}
-
-// picturesIn returns the pictures in and below a folder.
-func picturesIn(dir string) ([]string, error) {
-	var names []string
-	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && slices.Contains([]string{".png", ".jpg", ".jpeg", ".webp"}, strings.ToLower(filepath.Ext(name))) {
-			names = append(names, name)
-		}
-		return err
-	})
-	if err == nil && names == nil {
-		err = fmt.Errorf("%s: no pictures (png, jpg, jpeg, webp)", dir)
-	}
-	return names, err
-}
-
-// writeAnswer prints an answer for people: the decision, then a bar for each
-// expert.
+// writeAnswer prints a decision for people, with a bar for each expert.
 func writeAnswer(w io.Writer, a inferred) {
 	switch {
-	case a.Error != nil:
+	case a.Error != nil && !a.Routed:
 		fmt.Fprintf(w, "%s: %s\n", a.Image, *a.Error)
 		return
 	case !a.Routed:
@@ -203,7 +194,14 @@ func writeAnswer(w io.Writer, a inferred) {
 		p := a.Scores[name]
 		fmt.Fprintf(w, "  %-*s  %s %5.1f %%\n", width, name, bar(p), 100*p)
 	}
-	fmt.Fprintf(w, "  read in %.1f ms, routed in %.1f ms\n", 1000*a.Timings["decode"], 1000*a.Timings["route"])
+	fmt.Fprintf(w, "  read in %.1f ms, routed in %.1f ms", 1000*a.Timings["decode"], 1000*a.Timings["route"])
+	if a.Output != nil {
+		fmt.Fprintf(w, ", answered in %.1f ms", 1000*a.Timings["generate"])
+	}
+	fmt.Fprintln(w)
+	if a.Error != nil {
+		fmt.Fprintf(w, "  no answer: %s\n", *a.Error)
+	}
 }
 
 // sortedScores returns the names of experts, the most probable first.

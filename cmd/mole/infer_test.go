@@ -36,6 +36,14 @@ func TestInfer(t *testing.T) {
 	dir := screens(t)
 	place := []string{"--bundle", routetest.Write(t, routetest.Bundle(t, router.Linear))} // its own table counts
 	calendar := filepath.Join(dir, "calendar.png")
+	work := t.TempDir()
+	tasks, broken := filepath.Join(work, "tasks.jsonl"), filepath.Join(work, "broken.jsonl")
+	lines := fmt.Sprintf("{\"image\": %q}\n\n{\"image\": %q, \"expert\": \"base\", \"prompt\": \"say it\"}\n", calendar, calendar)
+	for name, text := range map[string]string{tasks: lines, broken: "{\"image\": \"a.png\"}\n{\"prompt\": \"x\"}\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, tt := range []struct {
 		name    string
 		args    []string
@@ -43,14 +51,18 @@ func TestInfer(t *testing.T) {
 		wantErr string
 	}{
 		{"one", []string{calendar}, []string{"calendar.png: calendar\n", "█", "%\n", "routed in"}, ""},
-		{"by the old flag", []string{"--image", calendar, "--prompt", "open it"}, []string{"calendar.png: calendar\n"}, ""},
+		{"by the old flag", []string{"--image", calendar, "--prompt", "open it", "--route-only"}, []string{"calendar.png: calendar\n"}, ""},
+		{"no expert", []string{calendar, "--prompt", "open it"}, []string{"calendar.png: calendar\n", "no answer: expert calendar is known, but no adapter is deployed"}, "1 of 1 pictures have no answer"},
+		{"no adapter", []string{calendar, "--prompt", "open it", "--direct", "--max-new-tokens", "3"}, []string{"calendar.png: base, as you chose\n"}, ""},
+		{"tasks", []string{tasks, "--jsonl", "--max-new-tokens", "3"}, []string{`"adapter":"calendar"`, `"output":null`, `"prompt":"say it"`, `"adapter":"base"`}, ""},
+		{"broken tasks", []string{broken}, nil, "broken.jsonl:2: no image"},
 		{"prototype", []string{calendar, "--rung", "prototype"}, []string{"calendar.png: calendar\n"}, ""},
 		{"folder", []string{dir}, []string{"calendar.png: calendar\n", "ocr.png: ocr\n", "desktop.PNG: desktop\n", "unknown.png: unsure ("}, ""},
 		{"unsure", []string{dir, "--unsure-exit"}, []string{"unknown.png: unsure ("}, "1 of 4 decisions are unsure"},
 		{"chosen", []string{calendar, "--expert", "3"}, []string{"calendar.png: desktop, as you chose\n"}, ""},
 		{"wrong choice", []string{calendar, "--expert", "mail"}, nil, `expert "mail", want one of 0 calendar`},
-		{"no picture", []string{filepath.Join(dir, "notes.txt"), calendar}, []string{"notes.txt: picture: image file begins with", "calendar.png: calendar\n"}, "1 of 2 pictures were not read"},
-		{"no file", []string{filepath.Join(dir, "none.png")}, []string{"no such file"}, "1 of 1 pictures were not read"},
+		{"no picture", []string{filepath.Join(dir, "notes.txt"), calendar}, []string{"notes.txt: picture: image file begins with", "calendar.png: calendar\n"}, "1 of 2 pictures have no answer"},
+		{"no file", []string{filepath.Join(dir, "none.png")}, []string{"no such file"}, "1 of 1 pictures have no answer"},
 		{"nothing", nil, nil, "no picture is named"},
 		{"empty folder", []string{t.TempDir()}, nil, "no pictures (png"},
 	} {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,7 +12,9 @@ import (
 	"time"
 
 	"mole/answer"
+	"mole/bundle"
 	"mole/generate"
+	"mole/route"
 	"mole/serve"
 	"mole/store"
 )
@@ -32,7 +36,7 @@ type writers struct {
 	router routerFlags
 
 	mu   sync.Mutex
-	open map[string]*sharedWriter // by digest of the base network's weights
+	open map[string]*sharedWriter // by name of the base network
 }
 
 // sharedWriter is a writer of several deployments.
@@ -46,28 +50,35 @@ func newWriters(c *chain, r routerFlags, f writerFlags) *writers {
 	return &writers{chain: c, flags: f, router: r, open: map[string]*sharedWriter{}}
 }
 
-// attach gives d what writes answers on the base network of that digest.
-func (w *writers) attach(ctx context.Context, d *serve.Deployment, base, digest string) error {
+// attach gives d what writes answers on the base network that the router in a
+// folder is opened on, and the router's options its turn there.
+func (w *writers) attach(ctx context.Context, d *serve.Deployment, fsys fs.FS, o *route.Options) error {
 	if w.flags.RouteOnly {
 		return nil
 	}
-	shared, err := w.take(ctx, base, digest)
+	b, err := bundle.Read(fsys)
+	if err != nil {
+		return fmt.Errorf("bundle: %w", err)
+	}
+	name := cmp.Or(o.Base, b.Base)
+	shared, err := w.take(ctx, name)
 	if err != nil {
 		return err
 	}
+	o.Alone = shared.Exclusive
 	d.Engine = &serve.Engine{
 		Base: shared.Base.Name, Generator: shared.Service, Renderer: shared.Renderer, Vision: shared.Base.Vision,
 		Adapters: adapterList{shared.Service}, Figures: figuresOf(shared.Service),
 	}
-	d.Free = func() error { return w.release(shared, digest) }
+	d.Free = func() error { return w.release(shared, name) }
 	return nil
 }
 
 // take returns the writer for a base network, for one deployment more.
-func (w *writers) take(ctx context.Context, base, digest string) (*sharedWriter, error) {
+func (w *writers) take(ctx context.Context, base string) (*sharedWriter, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if s, ok := w.open[digest]; ok {
+	if s, ok := w.open[base]; ok {
 		s.users++
 		return s, nil
 	}
@@ -79,19 +90,22 @@ func (w *writers) take(ctx context.Context, base, digest string) (*sharedWriter,
 		return nil, err
 	}
 	s := &sharedWriter{Writer: opened, users: 1, served: map[string]string{}}
-	w.open[digest] = s
-	return s, w.sync(ctx, s)
+	if err := w.sync(ctx, s); err != nil {
+		return nil, errors.Join(err, s.Close(ctx))
+	}
+	w.open[base] = s
+	return s, nil
 }
 
 // release ends the use of a writer by one deployment. The last one closes it:
 // nobody asks any more.
-func (w *writers) release(s *sharedWriter, digest string) error {
+func (w *writers) release(s *sharedWriter, base string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if s.users--; s.users > 0 {
 		return nil
 	}
-	delete(w.open, digest)
+	delete(w.open, base)
 	return s.Close(context.Background())
 }
 
