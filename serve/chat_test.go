@@ -2,10 +2,13 @@ package serve
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -324,4 +327,36 @@ func TestParallelCalls(t *testing.T) {
 	if got := fmt.Sprint(lines(t, url, ask("desktop", map[string]any{"tool_choice": "none"}))); !strings.Contains(got, "<tool_call>") {
 		t.Errorf("got %s, want the calls as text", got)
 	}
+}
+
+// FuzzChat sends any bytes as a request.
+func FuzzChat(f *testing.F) {
+	for _, q := range []map[string]any{
+		ask("auto", nil), ask("desktop", map[string]any{"stream": true, "tools": tools, "tool_choice": "required"}), ask("base", map[string]any{"stop": []string{"a"}, "seed": -1}),
+	} {
+		text, err := json.Marshal(q)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	for _, text := range []string{`[]`, `{"model":1}`, `{"model":"base","messages":[{"role":"tool","content":null},{"role":"assistant","tool_calls":[{}]}]}`} {
+		f.Add([]byte(text))
+	}
+	d := speaking(f, &fake{answer: sure}, &speaker{pieces: []string{"<tool_call>{}", "</tool_call>"}})
+	s, err := New(Options{Source: fixed(d), MaxImage: 1000})
+	if err != nil {
+		f.Fatal(err)
+	}
+	s.refresh(f.Context())
+	f.Fuzz(func(t *testing.T, body []byte) {
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions", bytes.NewReader(body)))
+		if !slices.Contains([]int{200, 400, 404, 413}, w.Code) {
+			t.Errorf("got %d and %s", w.Code, w.Body)
+		}
+		if stream := w.Header().Get("Content-Type") == "text/event-stream"; stream != strings.HasPrefix(w.Body.String(), "data: ") || !stream && !json.Valid(w.Body.Bytes()) {
+			t.Errorf("got %s", w.Body)
+		}
+	})
 }

@@ -19,7 +19,7 @@ type Options struct {
 	Watch    time.Duration // between two looks at the Source, 30 s; negative for none
 	MaxQueue int           // requests that are worked on or wait, 16; one more gets 503
 	MaxImage int64         // bytes of a picture's file, 20 MB
-	MaxBody  int64         // bytes of a request, 4 pictures as base64
+	MaxBody  int64         // bytes of a request, twice MaxImage: base64 takes a third more
 
 	TokenFile      string // tokens that requests must carry, see readTokens; "" for none
 	AdminTokenFile string // tokens that changes of adapters must carry; "" refuses every change
@@ -110,7 +110,7 @@ func (o Options) withDefaults() Options {
 		o.MaxImage = maxImage
 	}
 	if o.MaxBody == 0 {
-		o.MaxBody = 4*(o.MaxImage/3*4) + 8*maxPrompt
+		o.MaxBody = 2*o.MaxImage + 8*maxPrompt
 	}
 	if o.Unsure == "" {
 		o.Unsure = UnsureError

@@ -39,10 +39,10 @@ func (p *picture) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// decodeBase64 decodes base64 with or without its padding, which some clients
-// leave out.
+// decodeBase64 decodes base64, in lines or not, with or without its padding,
+// which some clients leave out.
 func decodeBase64(text []byte) ([]byte, error) {
-	text = bytes.TrimRight(text, "=")
+	text = bytes.TrimRight(text, "=\r\n")
 	file := make([]byte, base64.RawStdEncoding.DecodedLen(len(text)))
 	n, err := base64.RawStdEncoding.Decode(file, text)
 	return file[:n], err
