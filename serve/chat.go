@@ -146,7 +146,7 @@ func (s *Server) chat(x *exchange, r *http.Request, d *Deployment) error {
 		return err
 	}
 	w := &writer{
-		exchange: x, request: q, splitter: splitter{off: q.ToolChoice.mode == toolsNone},
+		exchange: x, request: q, splitter: splitter{off: q.ToolChoice.mode == toolsNone, single: q.single()},
 		head: completion{ID: "chatcmpl-" + newID(), Object: "chat.completion", Created: time.Now().Unix(), Model: c.name}, said: said,
 	}
 	if q.Stream {
@@ -179,11 +179,6 @@ type writer struct {
 	tokens   []generate.Token // that no piece of the answer carried yet
 }
 
-// single reports whether the first call ends the answer.
-func (w *writer) single() bool {
-	return w.request.ParallelToolCalls != nil && !*w.request.ParallelToolCalls
-}
-
 // segments returns what is settled by a piece of the answer, and reports whether
 // the answer ends with it.
 func (w *writer) segments(chunk generate.Chunk) (list []segment, last bool) {
@@ -191,7 +186,7 @@ func (w *writer) segments(chunk generate.Chunk) (list []segment, last bool) {
 	if last {
 		list = append(list, w.splitter.flush()...)
 	}
-	if !w.single() {
+	if !w.request.single() {
 		return list, last
 	}
 	for i, g := range list {

@@ -324,6 +324,11 @@ func TestParallelCalls(t *testing.T) {
 			t.Errorf("%v: got %d calls in %s", more, n, got)
 		}
 	}
+	same(t, "stop texts", g.last(t).Stop, []string{"</tool_call>"})
+	g.pieces = []string{"<tool_call>", `{"name":"f","arguments":{}}`} // as with the stop text
+	for _, more := range []map[string]any{{"parallel_tool_calls": false}, {"parallel_tool_calls": false, "stream": true}} {
+		wantTold(t, strings.Join(lines(t, url, ask("desktop", more)), ""), []string{`"name":"f"`, `"finish_reason":"tool_calls"`}, []string{"tool_call>"})
+	}
 	if got := fmt.Sprint(lines(t, url, ask("desktop", map[string]any{"tool_choice": "none"}))); !strings.Contains(got, "<tool_call>") {
 		t.Errorf("got %s, want the calls as text", got)
 	}

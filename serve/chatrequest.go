@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"mole/generate"
@@ -203,6 +204,9 @@ func (q *chatRequest) request(maxTokens int) (generate.Request, error) {
 			r.MaxTokens = *m
 		}
 	}
+	if q.single() && len(r.Stop) < maxStops {
+		r.Stop = append(slices.Clone(r.Stop), callEnd)
+	}
 	if q.ToolChoice.mode == toolsRequired {
 		r.Constrain, r.Tools = generate.ToolCall, q.Tools
 	}
@@ -219,6 +223,11 @@ func (q *chatRequest) request(maxTokens int) (generate.Request, error) {
 		r.Sampling.Seed = binary.NativeEndian.Uint64(seed[:])
 	}
 	return r, nil
+}
+
+// single reports whether the first call ends the answer.
+func (q *chatRequest) single() bool {
+	return q.ParallelToolCalls != nil && !*q.ParallelToolCalls && q.ToolChoice.mode != toolsNone
 }
 
 // value returns what p points to, or the zero value.

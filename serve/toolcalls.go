@@ -17,6 +17,7 @@ const (
 // turn out to belong to a call is held back.
 type splitter struct {
 	off    bool   // leave the answer as it is
+	single bool   // the end of a call was a stop text, and is not in the answer
 	held   string // text that may begin a call: white space, and part of a tag
 	inside bool   // held is the content of a call, so far
 	calls  int    // found so far
@@ -90,6 +91,10 @@ func (s *splitter) close() (out []segment, closed bool) {
 func (s *splitter) flush() []segment {
 	rest := s.held
 	s.held = ""
+	if c, ok := parseCall(rest); ok && s.inside && s.single {
+		s.calls++
+		return []segment{{call: c}}
+	}
 	switch {
 	case s.inside:
 		return texts(callBegin + rest)
