@@ -31,14 +31,10 @@ func New(o Options) (*Client, error) {
 	if err != nil || u.Host == "" || !isWeb(u) || u.RawQuery != "" {
 		return nil, fmt.Errorf("hub %.200q: want the URL of a hub, as https://huggingface.co", o.Endpoint)
 	}
-	c := &Client{o: o, endpoint: u, transport: o.Transport}
-	if c.transport == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.DisableCompression = true // lengths and ranges are those of the file
-		t.MaxIdleConnsPerHost = o.Jobs
-		c.transport = t
-	}
-	return c, nil
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DisableCompression = true // lengths and ranges are those of the file
+	t.MaxIdleConnsPerHost = o.Jobs
+	return &Client{o: o, endpoint: u, transport: t}, nil
 }
 
 // isWeb reports whether a URL is of a web server.

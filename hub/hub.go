@@ -12,7 +12,6 @@ package hub
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
 	"strings"
 	"time"
@@ -99,8 +98,6 @@ type Options struct {
 	Attempts int           // tries in a row that bring nothing before it is given up, 6
 	Pause    time.Duration // after the first such try; it doubles, 500 ms
 	Stall    time.Duration // without a byte before a connection counts as dead, 30 s
-
-	Transport http.RoundTripper // nil is one like http.DefaultTransport
 }
 
 // withDefaults returns o with the defaults filled in.

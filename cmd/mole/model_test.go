@@ -7,12 +7,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"mole/base/tiny"
 	"mole/hub"
@@ -103,6 +106,55 @@ func TestModel(t *testing.T) {
 	if len(list.Models) != 2 || !list.Models[0].Usable || list.Models[1].Usable || list.Models[1].Why == "" {
 		t.Errorf("got %+v, want tiny, and the model with a reason why not", list.Models)
 	}
+}
+
+// TestModelKilled kills a download with kill -9, and continues it.
+func TestModelKilled(t *testing.T) {
+	s := hubServer(t)
+	whole := s.Config.Handler
+	asked := make(chan string, 100) // ranges of the weights
+	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/model.safetensors") {
+			asked <- r.Header.Get("Range")
+			if len(asked) == 1 { // the first, which ends with its process
+				w.Header().Set("Content-Length", "8269528")
+				data, _ := fs.ReadFile(tiny.FS(), "model.safetensors") // it is there
+				_, _ = w.Write(data[:5_000_000])                       // the client's affair
+				w.(http.Flusher).Flush()
+				<-r.Context().Done()
+				return
+			}
+		}
+		whole.ServeHTTP(w, r)
+	})
+	cache := t.TempDir()
+	t.Setenv("HF_HUB_CACHE", cache)
+	child := exec.Command(os.Args[0], "model", "pull", "some/network", "--endpoint", s.URL)
+	child.Env = append(os.Environ(), asProgram+"=1")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitSize(t, filepath.Join(cache, "models--some--network", "blobs", tiny.Digest()+".incomplete"), 5_000_000)
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // it was killed
+	mustContain(t, runModel(t, statusOK, "model pull some/network --endpoint", s.URL), "5 text layers")
+	if first, second := <-asked, <-asked; first != "" || second != "bytes=5000000-" {
+		t.Errorf("got requests for %q and %q, want all, and then the rest", first, second)
+	}
+	mustContain(t, runModel(t, statusOK, "model check some/network"), "7 of 7 files")
+}
+
+// waitSize waits until a file has a size.
+func waitSize(t *testing.T, path string, size int64) {
+	t.Helper()
+	for begin := time.Now(); time.Since(begin) < time.Minute; time.Sleep(5 * time.Millisecond) {
+		if info, err := os.Stat(path); err == nil && info.Size() == size {
+			return
+		}
+	}
+	t.Fatalf("%s: never had %d bytes", path, size)
 }
 
 // TestHintPull checks who is told to try again.
