@@ -238,7 +238,7 @@ func (c *Client) retry(ctx context.Context, attempts int, f func() (int64, error
 }
 
 // maxAnswer bounds the answers that are held in memory, in bytes.
-const maxAnswer = 16 << 20
+const maxAnswer = 4 << 20
 
 // text returns the body of the answer at u, and the headers of the hub.
 func (c *Client) text(ctx context.Context, u *url.URL) (body []byte, header http.Header, err error) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // prank makes a server hostile; the error of a pull must say want.
@@ -62,6 +63,12 @@ var badLists = []prank{
 		s.list = func(entries []map[string]any) []map[string]any { return slices.Concat(entries, entries) }
 	}},
 	{"a list without end", "more than 50 pages", func(s *server) { s.page = 0 }},
+	{"a long list", "more than 20000", func(s *server) {
+		s.page = 10_000
+		s.list = func(entries []map[string]any) []map[string]any {
+			return slices.Concat(entries, slices.Repeat([]map[string]any{{"type": "file", "path": "x"}}, maxFiles))
+		}
+	}},
 	{"an empty list", "no config.json", func(s *server) {
 		s.list = func([]map[string]any) []map[string]any { return nil }
 	}},
@@ -126,7 +133,10 @@ var badAnswers = []prank{
 	{"redirect to nowhere", "redirect to no URL", resolves(header("Location", "http://[::1"))},
 	{"not modified", "status 304", resolves(func(x exchange) { x.WriteHeader(http.StatusNotModified) })},
 	{"always busy", "status 503", contents(func(x exchange) { http.Error(x, "", http.StatusServiceUnavailable) })},
-	{"silent", "no byte for too long", contents(func(x exchange) { <-x.req.Context().Done() })},
+	{"silent", "no byte for too long", func(s *server) {
+		s.stall = 100 * time.Millisecond
+		contents(func(x exchange) { <-x.req.Context().Done() })(s)
+	}},
 	{"a byte at a time", "unexpected EOF", contents(func(x exchange) { x.send(1) })},
 }
 
@@ -172,7 +182,7 @@ func TestTextHostile(t *testing.T) {
 		name, want string
 		answer     func(w http.ResponseWriter)
 	}{
-		{"endless", "longer than 16777216 bytes", func(w http.ResponseWriter) { endless(w) }},
+		{"endless", "longer than 4194304 bytes", func(w http.ResponseWriter) { endless(w) }},
 		{"no JSON", "description of the model", func(w http.ResponseWriter) { fmt.Fprint(w, "<html>") }},
 		{"no commit", `sha "../x", want a commit`, func(w http.ResponseWriter) { fmt.Fprint(w, `{"sha": "../x"}`) }},
 		{"gated", "status 401 Unauthorized; the model may not exist, or ask for a token", func(w http.ResponseWriter) { w.WriteHeader(401) }},

@@ -48,8 +48,11 @@ func (c *Client) resolve(ctx context.Context, n Name) (string, error) {
 	return info.SHA, nil
 }
 
-// maxPages bounds the pages of a list.
-const maxPages = 50
+// Bounds of a list, far beyond any published model.
+const (
+	maxPages = 50
+	maxFiles = 20_000
+)
 
 // list returns the files of a commit that a base network consists of.
 func (c *Client) list(ctx context.Context, n Name, commit string) ([]file, error) {
@@ -64,7 +67,9 @@ func (c *Client) list(ctx context.Context, n Name, commit string) ([]file, error
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, page...)
+		if all = append(all, page...); len(all) > maxFiles {
+			return nil, forGood("list of files: more than %d", maxFiles)
+		}
 		next := nextPage(header.Values("Link"))
 		if next == "" {
 			return wanted(all)

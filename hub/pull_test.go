@@ -132,32 +132,32 @@ func TestPullRevision(t *testing.T) {
 // TestPullBroken lets connections break.
 func TestPullBroken(t *testing.T) {
 	tests := []struct {
-		name     string
-		noRanges bool
-		content  func(x exchange) bool
-		most     int64 // bytes that may be sent
+		name    string
+		damage  func(s *server)
+		content func(x exchange) bool
+		most    int64 // bytes that may be sent
 	}{
-		{"dropped after 100000 bytes", false, func(x exchange) bool {
+		{"dropped after 100000 bytes", func(*server) {}, func(x exchange) bool {
 			x.send(100_000)
 			return true
 		}, 1_000_001},
-		{"dropped, and begins again", true, func(x exchange) bool {
+		{"dropped, and begins again", func(s *server) { s.noRanges = true }, func(x exchange) bool {
 			x.send(x.turn * 250_000)
 			return true
 		}, 3_000_000},
-		{"busy, then well", false, func(x exchange) bool {
+		{"busy, then well", func(*server) {}, func(x exchange) bool {
 			if x.turn < 4 {
 				http.Error(x, "busy", []int{500, 503, 429}[x.turn-1])
 			}
 			return x.turn < 4
 		}, 1_000_001},
-		{"silent, then well", false, func(x exchange) bool {
+		{"silent, then well", func(s *server) { s.stall = 200 * time.Millisecond }, func(x exchange) bool {
 			if x.turn == 1 {
 				<-x.req.Context().Done()
 			}
 			return x.turn == 1
 		}, 1_000_001},
-		{"does not continue what it has not", false, func(x exchange) bool {
+		{"does not continue what it has not", func(*server) {}, func(x exchange) bool {
 			switch x.turn {
 			case 1:
 				x.send(1000)
@@ -170,7 +170,8 @@ func TestPullBroken(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newServer(t)
-			s.noRanges, s.content = tt.noRanges, tt.content
+			tt.damage(s)
+			s.content = tt.content
 			c := s.client(t)
 			s.wantSnapshot(t, mustPull(t, c), c.o.Cache)
 			if n := s.bytesSent(); n > tt.most {

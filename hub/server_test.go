@@ -32,6 +32,7 @@ type server struct {
 	files      map[string][]byte
 	large      func(name string) bool
 	noRanges   bool
+	stall      time.Duration // of clients: short where the server is silent
 	// list, if set, changes the entries of the list; page is how many there are
 	// on a page.
 	list func(entries []map[string]any) []map[string]any
@@ -64,7 +65,7 @@ func (x exchange) flush() { x.ResponseWriter.(http.Flusher).Flush() }
 func newServer(t *testing.T) *server {
 	t.Helper()
 	random := rand.NewChaCha8([32]byte{1})
-	s := &server{turns: map[string]int{}, page: 100, files: map[string][]byte{
+	s := &server{stall: time.Minute, turns: map[string]int{}, page: 100, files: map[string][]byte{
 		"config.json": []byte(`{"model_type": "qwen3_vl"}`), "tokenizer.json": []byte("{}\n"), "preprocessor_config.json": nil,
 		"README.md": []byte("words"), "pytorch_model.bin": []byte("pickle"), "evil.py": []byte("import os"), weightsIndex: []byte("{}"),
 		"model-00001-of-00002.safetensors": make([]byte, 700_001), "model-00002-of-00002.safetensors": make([]byte, 300_000),
@@ -85,7 +86,7 @@ func newServer(t *testing.T) *server {
 // client returns a client with an empty cache, or the given one.
 func (s *server) client(t *testing.T, cache ...Cache) *Client {
 	t.Helper()
-	o := Options{Endpoint: s.hub.URL, Token: testToken, Pause: time.Millisecond, Stall: 200 * time.Millisecond, Cache: Cache{t.TempDir()}}
+	o := Options{Endpoint: s.hub.URL, Token: testToken, Pause: time.Millisecond, Stall: s.stall, Cache: Cache{t.TempDir()}}
 	if len(cache) > 0 {
 		o.Cache = cache[0]
 	}

@@ -41,7 +41,7 @@ func Verify(ctx context.Context, path string, read func(n int64)) (known bool, e
 		return true, err
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != want {
-		err = fmt.Errorf("%s: %w: content has the hash %s, want %s as it was downloaded", path, ErrDamaged, got, want)
+		err = fmt.Errorf("%s: %w: %s has the hash %s, want that of its name", filepath.Base(path), ErrDamaged, real, got)
 	}
 	return true, err
 }

@@ -10,6 +10,7 @@ import (
 
 	"mole/base"
 	"mole/device/cpu"
+	"mole/hub"
 )
 
 // modelCheckCmd is mole model check.
@@ -71,6 +72,9 @@ func (c *modelCheckCmd) Run(ctx context.Context, out io.Writer, errs errorWriter
 		Values:   c.Values,
 		Progress: func(what string, done, total int64) { p.update("checking "+what+", MiB", done>>20, total>>20) },
 	})
+	if errors.Is(err, hub.ErrDamaged) {
+		err = hintedError{err, "remove that file, and mole model pull downloads it again"}
+	}
 	if err != nil {
 		return err
 	}

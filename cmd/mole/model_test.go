@@ -95,6 +95,15 @@ func TestModel(t *testing.T) {
 		"some/network: usable", tiny.Digest()[:12], "of 7 files are as they were downloaded; every weight is a number", "trial     opened in", "peak")
 	mustContain(t, runModel(t, statusOK, "model list"), "tiny  ", "some/network  0123456789ab")
 	path := filepath.Join(os.Getenv("HF_HUB_CACHE"), "models--some--network", "blobs", tiny.Digest())
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-1] ^= 1
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	mustContain(t, runModel(t, statusFailed, "model check some/network"), "model.safetensors: damaged: "+path, "hint: remove that file")
 	if err := os.Truncate(path, 1_000_000); err != nil {
 		t.Fatal(err)
 	}
