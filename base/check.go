@@ -182,12 +182,18 @@ func notFinite(t safetensors.Tensor) (n, first int) {
 // Needs returns what routing one picture takes in memory, in bytes: weights that
 // lie in files, which the system may drop and read again, and the rest. cells is
 // how many tokens the picture becomes, and tokens those of the whole question.
+// Of an embedding that is not the head, too, a few rows are read, which do not
+// count.
 func (r *Report) Needs(cells, tokens int) (weights, rest int64) {
 	c := r.Config
 	features := int64(cells*c.Text.Hidden*(1+len(c.Vision.DeepStack))) * 4
 	pixels := int64(cells*c.Vision.Merge*c.Vision.Merge*c.Vision.PatchWidth()) * 4
 	rest = program + textShare*r.TokenizerBytes + c.EncodeBytes(cells) + c.OutputsBytes(tokens, cells, 1) + features + pixels
-	return r.WeightBytes, rest
+	weights = r.WeightBytes
+	if !c.Tied {
+		weights -= int64(float64(weights) * float64(c.Text.Vocab*c.Text.Hidden) / float64(r.Parameters))
+	}
+	return weights, rest
 }
 
 const (

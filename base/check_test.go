@@ -99,6 +99,22 @@ func TestUsable(t *testing.T) {
 	}
 }
 
+// TestNeeds checks that an embedding counts where it is the head.
+func TestNeeds(t *testing.T) {
+	r, err := Check(t.Context(), Tiny, CheckOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tied, rest := r.Needs(TrialCells, TrialCells+TrialText)
+	untied := *r.Config
+	untied.Tied = false
+	r.Config = &untied
+	apart, same := r.Needs(TrialCells, TrialCells+TrialText)
+	if tied != r.WeightBytes || tied-apart != 2*768*192 || rest != same || rest < program {
+		t.Errorf("got %d and %d bytes of %d, %d and %d besides", tied, apart, r.WeightBytes, rest, same)
+	}
+}
+
 // TestTry routes a picture, and checks that the plan has it all.
 func TestTry(t *testing.T) {
 	b := open(t, Tiny)
