@@ -130,17 +130,19 @@ func (v *vecProduct) layOutPairs(s *Scratch) {
 // layOutRow sets x to row i of A, rounded if m says so, and in the order that
 // suits the type of B.
 func (v *vecProduct) layOutRow(x []float32, i int) {
-	if v.B16 == nil {
-		for k := range x {
-			x[k] = v.a(i, k)
-		}
+	row := v.A[i*v.LDA:][:v.done]
+	switch {
+	case v.done == 0:
 		return
+	case v.B16 == nil:
+		copy(x, row)
+	case v.lanes == 8:
+		vecSplit8(&row[0], uintptr(v.done/16), &x[0])
+	default:
+		vecSplit16(&row[0], uintptr(v.done/32), &x[0])
 	}
-	for k := 0; k < len(x); k += 2 * v.lanes {
-		even, odd := x[k:][:v.lanes], x[k+v.lanes:][:v.lanes]
-		for l := range v.lanes {
-			even[l], odd[l] = v.a(i, k+2*l), v.a(i, k+2*l+1)
-		}
+	if v.RoundA {
+		gemmRound(&x[0], uintptr(v.done/gemmLanes))
 	}
 }
 

@@ -61,6 +61,60 @@ steps:
 	VZEROUPPER
 	RET
 
+// func vecSplit8(src *float32, n uintptr, dst *float32)
+// Requires: AVX2
+TEXT ·vecSplit8(SB), NOSPLIT, $0-24
+	MOVQ src+0(FP), SI
+	MOVQ n+8(FP), CX
+	MOVQ dst+16(FP), DI
+	PCALIGN $64
+steps:
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VSHUFPS $136, Y1, Y0, Y2
+	VPERMPD $216, Y2, Y2
+	VMOVUPS Y2, (DI)
+	VSHUFPS $221, Y1, Y0, Y2
+	VPERMPD $216, Y2, Y2
+	VMOVUPS Y2, 32(DI)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	DECQ CX
+	JNZ steps
+	VZEROUPPER
+	RET
+
+// func vecSplit16(src *float32, n uintptr, dst *float32)
+// Requires: AVX2
+TEXT ·vecSplit16(SB), NOSPLIT, $0-24
+	MOVQ src+0(FP), SI
+	MOVQ n+8(FP), CX
+	MOVQ dst+16(FP), DI
+	PCALIGN $64
+steps:
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VSHUFPS $136, Y1, Y0, Y2
+	VPERMPD $216, Y2, Y2
+	VMOVUPS Y2, (DI)
+	VSHUFPS $221, Y1, Y0, Y2
+	VPERMPD $216, Y2, Y2
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS 64(SI), Y0
+	VMOVUPS 96(SI), Y1
+	VSHUFPS $136, Y1, Y0, Y2
+	VPERMPD $216, Y2, Y2
+	VMOVUPS Y2, 32(DI)
+	VSHUFPS $221, Y1, Y0, Y2
+	VPERMPD $216, Y2, Y2
+	VMOVUPS Y2, 96(DI)
+	ADDQ $128, SI
+	ADDQ $128, DI
+	DECQ CX
+	JNZ steps
+	VZEROUPPER
+	RET
+
 // func vec1x4F32AVX2(steps uintptr, x *float32, xStride uintptr, w *float32, wStride uintptr, sums *float32)
 // Requires: AVX2, FMA
 TEXT ·vec1x4F32AVX2(SB), NOSPLIT, $0-48

@@ -60,6 +60,20 @@ func readLines(p *byte, n uintptr)
 //go:noescape
 func vecRoundPairs(src *float32, n uintptr, dst *uint16)
 
+// vecSplit8 sets dst to n times 16 elements of src, those with even numbers first.
+//
+// Requires: AVX2
+//
+//go:noescape
+func vecSplit8(src *float32, n uintptr, dst *float32)
+
+// vecSplit16 sets dst to n times 32 elements of src, those with even numbers first.
+//
+// Requires: AVX2
+//
+//go:noescape
+func vecSplit16(src *float32, n uintptr, dst *float32)
+
 // vec1x4F32AVX2 sets sums [1, 4] to x · wᵀ; see vecF32.
 //
 // Requires: AVX2, FMA

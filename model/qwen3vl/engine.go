@@ -161,9 +161,9 @@ func (e *Engine) begin(prompt batch.Example, adapter, answer int) (*sequence, er
 	if n == nil {
 		return nil, fmt.Errorf("adapter %d is not attached", adapter)
 	}
-	size := len(prompt.Tokens) + answer
-	if answer < 0 || e.pager.count(size) > len(e.pager.pages) {
-		return nil, fmt.Errorf("%w: %d and %d, want at most %d pages of %d", ErrTooLong, len(prompt.Tokens), answer, len(e.pager.pages), e.pager.size)
+	size, most := len(prompt.Tokens)+answer, len(e.pager.pages)*e.pager.size
+	if answer < 0 || answer > most || size > most {
+		return nil, fmt.Errorf("%w: %d and %d, want at most %d", ErrTooLong, len(prompt.Tokens), answer, most)
 	}
 	prompt.Labels = nil
 	b, err := batch.Pack(n.Layout(), []batch.Example{prompt})

@@ -3,6 +3,7 @@ package qwen3vl
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -350,6 +351,11 @@ func TestEnginePages(t *testing.T) {
 	if _, _, err := e.Open(prompt(60, 1), 0, 5); !errors.Is(err, ErrTooLong) {
 		t.Errorf("65 tokens: got %v, want %v", err, ErrTooLong)
 	}
+	for _, answer := range []int{math.MaxInt, -1} {
+		if _, _, err := e.Open(prompt(6, 1), 0, answer); !errors.Is(err, ErrTooLong) {
+			t.Errorf("an answer of %d: got %v, want %v", answer, err, ErrTooLong)
+		}
+	}
 	play(t, e, &player{prompt: prompt(33, 1), piece: 100}) // keeps 4 pages
 	open, _, err := e.Open(prompt(28, 2), 0, 4)            // takes the other 4
 	if err != nil {
@@ -447,6 +453,54 @@ func TestBadTurns(t *testing.T) {
 	e.Close(s)
 }
 
+// failing is a device that fails while it is told to.
+type failing struct {
+	device.Accelerator
+	err error
+}
+
+func (f *failing) Sync() error { return errors.Join(f.err, f.Accelerator.Sync()) }
+
+// TestBrokenPass checks that after a pass that broke its sequences can only be
+// closed, and others run.
+func TestBrokenPass(t *testing.T) {
+	c := mustConfig(t, tinyConfig)
+	f := &failing{Accelerator: openDevice(t, cpu.Options{})}
+	m, err := New(f, c, fill(c.Tensors(), sine))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	e := newEngine(t, m, EngineOptions{Tokens: 256, PageTokens: 8})
+	var broken, other player
+	broken = player{prompt: story(c, 20, 1, picture(c, 2, 2, 1)), piece: 100}
+	other = player{prompt: story(c, 20, 1), piece: 9, answer: []int32{4}}
+	other.open(t, e)
+	round(t, e, []*player{&other})
+	for _, rows := range []int{4, 20} { // without logits, and where the tower runs
+		broken.open(t, e)
+		f.err = errors.New("no power")
+		turns := []Turn{{Sequence: broken.number, Rows: min(rows, broken.left)}}
+		if _, err := e.Run(turns); !errors.Is(err, f.err) {
+			t.Errorf("got %v, want %v", err, f.err)
+		}
+		f.err = nil
+		if _, err := e.Run(turns); err == nil {
+			t.Error("a sequence of a pass that broke was run")
+		}
+		e.Close(broken.number)
+	}
+	for !other.done() {
+		round(t, e, []*player{&other})
+	}
+	e.Close(other.number)
+	leftNothing(t, e)
+	alone := player{prompt: other.prompt, piece: 100, answer: other.answer}
+	drop(e)
+	play(t, e, &alone)
+	same(t, "beside a pass that broke", other.got, alone.got)
+}
+
 // TestEngineMisuse checks what is a bug of the caller.
 func TestEngineMisuse(t *testing.T) {
 	m := newModel(t, cpu.Options{}, sine)
@@ -479,73 +533,5 @@ func TestEngineMisuse(t *testing.T) {
 		if _, err := m.NewEngine(o); err == nil {
 			t.Errorf("%+v was accepted", o)
 		}
-	}
-}
-
-// TestPager holds the pager against a table of what is kept.
-func TestPager(t *testing.T) {
-	p := newPager(40, 4)
-	r := rand.New(rand.NewPCG(4, 4))
-	var held [][]int32
-	for range 3000 {
-		if len(held) > 0 && r.IntN(2) == 0 {
-			k := r.IntN(len(held))
-			(&sequence{pages: held[k]}).release(p)
-			held = slices.Delete(held, k, k+1)
-		} else if s := begun(p, r); s != nil {
-			held = append(held, s)
-		}
-		checkPager(t, p, held)
-	}
-}
-
-// begun returns the pages of a new sequence of few different tokens, all of them
-// known; nil if there is no room.
-func begun(p *pager, r *rand.Rand) []int32 {
-	tokens := make([]int32, 4*(1+r.IntN(4)))
-	for i := range tokens {
-		tokens[i] = int32(r.IntN(2) * (i & 3 / 3))
-	}
-	s := &sequence{adapter: r.IntN(2), prompt: &batch.Batch{Tokens: tokens}, text: len(tokens)}
-	s.pages = p.find(s.adapter, tokens)
-	s.published = len(s.pages)
-	want := len(tokens)/4 - s.published
-	if want > p.available() {
-		s.release(p)
-		return nil
-	}
-	s.pages = p.take(s.pages, want)
-	s.spans, s.filled = make([]device.Span, len(s.pages)), len(tokens)
-	s.publish(p)
-	return s.pages
-}
-
-// checkPager checks that every page is held as often as sequences hold it, and is
-// in one place.
-func checkPager(t *testing.T, p *pager, held [][]int32) {
-	t.Helper()
-	want := make([]page, len(p.pages))
-	for _, i := range slices.Concat(held...) {
-		want[i].holders++
-	}
-	idle := 0
-	for key, i := range p.known {
-		want[i].kept, want[i].prefix = true, key
-		if key.parent != noPage {
-			want[key.parent].children++
-		}
-		if want[i].holders == 0 {
-			idle++
-		}
-	}
-	for i, g := range p.pages {
-		want[i].released = g.released
-		free := slices.Contains(p.free, int32(i))
-		if g != want[i] || free != (g.holders == 0 && !g.kept) {
-			t.Fatalf("page %d: got %+v, want %+v; free %t", i, g, want[i], free)
-		}
-	}
-	if idle != p.idle {
-		t.Fatalf("%d pages idle, want %d", p.idle, idle)
 	}
 }

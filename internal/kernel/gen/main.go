@@ -119,7 +119,7 @@ func fewRows() unit {
 		name: "matvec",
 		intro: `// Routines of products of few rows with a matrix that is read once. The line
 // above each says which instructions it requires; matvec_amd64.go chooses.`,
-		functions: []*function{read(), roundRow()},
+		functions: []*function{read(), roundRow(), splitRow(ymm.lanes()), splitRow(zmm.lanes())},
 	}
 	for _, t := range tiers {
 		for _, l := range vecTables(t, vecF32, vecBF16) {

@@ -316,6 +316,35 @@ func roundRow() *function {
 	}
 }
 
+// splitRow returns the function that lays out a row of x for a matrix in bfloat16
+// that is widened.
+func splitRow(lanes int) *function {
+	const even, odd, middle = 0x88, 0xdd, 0xd8 // of each half; the halves in order
+	return &function{
+		name:     fmt.Sprintf("vecSplit%d", lanes),
+		doc:      []string{fmt.Sprintf("sets dst to n times %d elements of src, those with even numbers first.", 2*lanes)},
+		requires: packRequires,
+		params:   []param{{"src", "*float32"}, {"n", "uintptr"}, {"dst", "*float32"}},
+		body: func(a *asm) {
+			a.args(si, cx, di)
+			a.loop("steps")
+			for at := 0; at < 4*lanes; at += ymm.bytes {
+				a.op("VMOVUPS", si.at(2*at), y(0))
+				a.op("VMOVUPS", si.at(2*at+ymm.bytes), y(1))
+				for i, which := range []int{even, odd} {
+					a.op("VSHUFPS", which, y(1), y(0), y(2))
+					a.op("VPERMPD", middle, y(2), y(2))
+					a.op("VMOVUPS", y(2), di.at(at+4*lanes*i))
+				}
+			}
+			a.op("ADDQ", 8*lanes, si)
+			a.op("ADDQ", 8*lanes, di)
+			a.next(cx, "steps")
+			a.ret()
+		},
+	}
+}
+
 // read returns the function that does nothing but read.
 func read() *function {
 	const line, lines, ahead = 64, 8, 2048
