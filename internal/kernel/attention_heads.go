@@ -31,7 +31,7 @@ func (a *AttentionTile) BeginHeads(t Tier, n int, scale float32) {
 func (a *AttentionTile) AttendHeads(q, k, v []float32, n, stride int) {
 	t, head := &tileTiers[a.tier], &a.heads[0]
 	vecs := mmPieces(n, t.lanes)
-	tileColumns(a.keys, k, stride, a.d, n, vecs*t.lanes)
+	tileColumns(a.keys, k, v, stride, a.d, n, vecs*t.lanes)
 	t.product(a.rows, vecs, a.d, matrix{q, a.d, 1}, a.keys, tileRows, a.slopes, tileRows, false)
 	for h := range a.rows {
 		for j, s := range a.slopes[h*tileRows:][:n] {

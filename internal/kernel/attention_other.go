@@ -10,6 +10,6 @@ func (t *tileTier) product(_, _, _ int, _ matrix, _ []float32, _ int, _ []float3
 
 func tileCopy(_, _ []float32, _, _, _, _ int) {}
 
-func tileColumns(_, _ []float32, _, _, _, _ int) {}
+func tileColumns(_, _, _ []float32, _, _, _, _ int) {}
 
 func tileRowsOf(_ []float32, _ int, _ []float32, _, _ int) {}

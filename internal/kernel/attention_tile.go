@@ -172,5 +172,5 @@ func (a *AttentionTile) Result(h int, y []float32, stride int, lse []float32, ls
 // columns sets dst [D, rows] to the rows of src.
 func (a *AttentionTile) columns(dst, src []float32, stride int) {
 	n := tileTiers[a.tier].lanes
-	tileColumns(dst, src, stride, a.d, a.rows, (a.rows+n-1)/n*n)
+	tileColumns(dst, src, nil, stride, a.d, a.rows, (a.rows+n-1)/n*n)
 }

@@ -2,6 +2,8 @@
 
 package kernel
 
+import "unsafe"
+
 // product sets c [m, vecs registers] to a · b, or adds that to it, with a
 // [m, depth] and rows of b and c bStep and cRow elements apart.
 func (t *tileTier) product(m, vecs, depth int, a matrix, b []float32, bStep int, c []float32, cRow int, add bool) {
@@ -32,13 +34,18 @@ func tileCopy(dst, src []float32, n, stride, d, width int) {
 }
 
 // tileColumns sets column i of dst [d, tileRows] to row i of src, and columns
-// from rows to padded to the last of them.
-func tileColumns(dst, src []float32, stride, d, rows, padded int) {
+// from rows to padded to the last of them. The same elements of beside, unless it
+// is nil, are fetched into the cache meanwhile.
+func tileColumns(dst, src, beside []float32, stride, d, rows, padded int) {
 	whole := d / gemmLanes
+	ahead := uintptr(0)
+	if beside != nil {
+		ahead = uintptr(unsafe.Pointer(&beside[0])) - uintptr(unsafe.Pointer(&src[0]))
+	}
 	for i := 0; i < padded; i += gemmLanes {
 		if whole > 0 {
 			at := gemmOffsets(i, rows, 4*stride)
-			gemmTransposeF32(&src[0], &at, uintptr(whole), &dst[i], 4*tileRows, 0)
+			gemmTransposeF32(&src[0], &at, uintptr(whole), &dst[i], 4*tileRows, ahead)
 		}
 		for k := whole * gemmLanes; k < d; k++ {
 			for r := i; r < i+gemmLanes; r++ {
