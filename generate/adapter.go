@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"mole/spec"
 )
@@ -15,7 +16,7 @@ import (
 type AdapterInfo struct {
 	Name, Dir  string
 	Digest     string       // of adapter_config.json, adapter_model.safetensors and expert.json
-	Generation uint64       // counts the states of the files that loaded, from 1
+	Generation uint64       // counts what was loaded under the name, from 1
 	Rank       int          // the largest
 	Bytes      int64        // of memory
 	Loaded     bool         // the newest generation is beside the network
@@ -100,7 +101,8 @@ func (s *Service) Set(name, dir string) error {
 	return nil
 }
 
-// Remove forgets an adapter. Requests that began keep it. The error wraps
+// Remove forgets an adapter. Requests that began keep it; a later scan finds it
+// again if its folder is still there. The error wraps
 // [ErrNoAdapter] if there is none of that name.
 func (s *Service) Remove(name string) error {
 	a := s.shelf
@@ -165,12 +167,13 @@ func (a *shelf) notice(root, name, dir string) {
 		return
 	}
 	e.dir = dir
+	settled := now.settled(time.Now())
 	loaded := e.version != nil && (e.version.id != 0 || e.version.host != nil)
 	a.mu.Unlock()
 	if loaded {
 		a.renew(e, dir)
 	} else {
-		a.glanceAt(e, dir)
+		a.glanceAt(e, content{dir: dir, stamp: now, settled: settled})
 	}
 }
 
@@ -185,14 +188,14 @@ func (a *shelf) renew(e *entry, dir string) {
 
 // glanceAt looks at an adapter that is not loaded. What a look tells is kept
 // until the adapter is read.
-func (a *shelf) glanceAt(e *entry, dir string) {
-	g, err := look(dir)
+func (a *shelf) glanceAt(e *entry, c content) {
+	g, err := look(c.dir)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.entries[e.name] != e || e.reading || e.err != nil && e.settled && e.stamp == stampOf(dir) {
+	if a.entries[e.name] != e || e.reading {
 		return
 	}
-	e.glance, e.err, e.settled = g, err, false
+	e.glance, e.err, e.stamp, e.settled = g, err, c.stamp, c.settled
 	if err != nil {
 		a.o.Log.Warn("adapter", "name", e.name, "err", err)
 	}

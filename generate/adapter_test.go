@@ -201,6 +201,7 @@ func TestSet(t *testing.T) {
 	}
 	checkInfo(t, s, "x", 2, "")
 	checkSigned(t, s, "x", 1, 2)
+	checkGeneration(t, s)
 	if err := s.Remove("x"); err != nil {
 		t.Error(err)
 	}
@@ -208,6 +209,18 @@ func TestSet(t *testing.T) {
 		t.Errorf("got %v, want ErrNoAdapter", err)
 	}
 	eventually(t, "all are unloaded", func() bool { return s.Stats().AdaptersLoaded == 0 })
+}
+
+// checkGeneration asks for generations of adapter x, which is in its second.
+func checkGeneration(t *testing.T, s *Service) {
+	t.Helper()
+	for generation, want := range map[uint64]error{0: nil, 1: ErrChanged, 2: nil, 3: ErrChanged} {
+		r := with(request(1), "x")
+		r.Generation = generation
+		if got, err := get(t.Context(), s, r); !errors.Is(err, want) {
+			t.Errorf("generation %d: got %+v, %v, want %v", generation, got, err, want)
+		}
+	}
 }
 
 // TestLRU asks for more adapters than fit: all answer, some are unloaded, and

@@ -127,6 +127,10 @@ func (s *Service) open(j *job) error {
 	if err != nil {
 		return err
 	}
+	if j.Generation != 0 && (v == nil || v.generation != j.Generation) {
+		s.shelf.release(v)
+		return fmt.Errorf("%w: %.40q is not of generation %d any more", ErrChanged, j.Adapter, j.Generation)
+	}
 	err = protect(func() (err error) {
 		j.sequence, j.cached, err = s.o.Engine.Open(j.Prompt, v.number(), j.MaxTokens)
 		return err

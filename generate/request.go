@@ -13,6 +13,7 @@ var (
 	ErrClosed    = errors.New("generator is closed")   // it drains, or is gone
 	ErrNoAdapter = errors.New("no such adapter")       // nobody loaded one of that name
 	ErrAdapter   = errors.New("adapter does not load") // its files are broken, or too large
+	ErrChanged   = errors.New("adapter has changed")   // since the prompt was rendered: render it again
 	ErrRequest   = errors.New("request")               // it asks for what cannot be: the caller's fault
 )
 
@@ -20,14 +21,17 @@ var (
 type Request struct {
 	// Prompt is what stands before the answer: rendered by package prompt, open
 	// for the assistant, without labels.
-	Prompt    batch.Example
-	Adapter   string // by name, "" for the base network alone
-	Sampling  Sampling
-	MaxTokens int        // of the answer, 512 if 0
-	Stop      []string   // texts that end the answer and do not belong to it, 16 at most
-	LogProbs  bool       // whether tokens carry their probability
-	Top       int        // alternatives of each token, with LogProbs, 20 at most
-	Constrain Constraint // what the answer must be
+	Prompt  batch.Example
+	Adapter string // by name, "" for the base network alone
+	// Generation, if not 0, is that of the adapter that the prompt was rendered
+	// for: if it is not the newest when the answer begins, there is none.
+	Generation uint64
+	Sampling   Sampling
+	MaxTokens  int        // of the answer, 512 if 0
+	Stop       []string   // texts that end the answer and do not belong to it, 16 at most
+	LogProbs   bool       // whether tokens carry their probability
+	Top        int        // alternatives of each token, with LogProbs, 20 at most
+	Constrain  Constraint // what the answer must be
 	// Tools holds the JSON of the functions that a constrained answer may call,
 	// as OpenAI's API has them; none stands for any function. What of a schema
 	// is followed, package grammar says.

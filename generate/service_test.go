@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -199,6 +200,50 @@ func TestSlowReader(t *testing.T) {
 	if w := want(t, s, 0, slow); !got.equal(w) {
 		t.Errorf("got %+v, want %+v", got, w)
 	}
+}
+
+// TestFair looks at the passes beside long prompts: whoever writes is in each of
+// them, and no more rows are read than a chunk has.
+func TestFair(t *testing.T) {
+	e := newFake(2000)
+	g := newGate(e)
+	wait := e.run
+	var passes [][]Turn
+	e.run = func(turns []Turn) error {
+		passes = append(passes, slices.Clone(turns))
+		return wait(turns)
+	}
+	s := start(t, e, Options{Chunk: 8})
+	var readers sync.WaitGroup
+	long := request(39)
+	long.Prompt.Tokens = slices.Repeat(long.Prompt.Tokens, 10)
+	for n, r := range []Request{request(18), long, long} {
+		readers.Go(func() {
+			if _, err := get(t.Context(), s, r); err != nil {
+				t.Error(err)
+			}
+		})
+		eventually(t, "it is inside", func() bool { return s.Stats().Requests == uint64(n+1) })
+	}
+	close(g.opened)
+	readers.Wait()
+	if len(passes) < 100 {
+		t.Errorf("%d passes, want those of two long prompts", len(passes))
+	}
+	for i, turns := range passes {
+		if rows, writers := weighed(turns); rows > 8 || writers != 1 && i >= 10 && i < 20 {
+			t.Errorf("pass %d: %d rows and %d that write, want 8 rows at most beside the one that writes", i, rows, writers)
+		}
+	}
+}
+
+// weighed returns how many rows turns read and how many of them write.
+func weighed(turns []Turn) (rows, writers int) {
+	for _, t := range turns {
+		rows += t.Rows
+		writers += boolean(t.Rows == 0)
+	}
+	return rows, writers
 }
 
 // TestFaults has a pass that goes wrong: its requests end with an error, the

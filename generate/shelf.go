@@ -35,6 +35,7 @@ type shelf struct {
 
 	mu       sync.Mutex
 	entries  map[string]*entry
+	numbers  map[string]uint64 // the newest generation of each name, of forgotten ones too
 	attached []*version
 	reading  int
 	clock    uint64 // counts uses
@@ -45,16 +46,15 @@ type shelf struct {
 
 // entry is an adapter by name.
 type entry struct {
-	name, dir  string
-	root       string // of the scan that found it, "" if it was set
-	glance     glance // before it was read
-	stamp      stamp  // of the files when they were last read or looked at
-	settled    bool   // the stamp tells them from any later ones
-	version    *version
-	generation uint64
-	attempts   int   // reads that came to an end
-	reading    bool  // for a request
-	err        error // of the last one
+	name, dir string
+	root      string // of the scan that found it, "" if it was set
+	glance    glance // before it was read
+	stamp     stamp  // of the files when they were last read or looked at
+	settled   bool   // the stamp tells them from any later ones
+	version   *version
+	attempts  int   // reads that came to an end
+	reading   bool  // for a request
+	err       error // of the last one
 }
 
 // version is one state of an adapter.
@@ -83,7 +83,7 @@ func (v *version) number() int {
 
 // newShelf returns an empty shelf.
 func newShelf(o *Options, kick func()) *shelf {
-	return &shelf{o: o, kick: kick, entries: map[string]*entry{}}
+	return &shelf{o: o, kick: kick, entries: map[string]*entry{}, numbers: map[string]uint64{}}
 }
 
 // namePattern is what names of adapters look like. They name folders and stand
@@ -205,12 +205,12 @@ func (a *shelf) install(e *entry, c content, err error) {
 		return
 	}
 	a.retire(e)
-	e.generation++
+	a.numbers[e.name]++
 	e.version = &version{
-		name: e.name, generation: e.generation, digest: c.digest, rank: rankOf(c.adapter),
+		name: e.name, generation: a.numbers[e.name], digest: c.digest, rank: rankOf(c.adapter),
 		bytes: size, spec: c.spec, host: c.adapter,
 	}
-	a.o.Log.Info("adapter", "name", e.name, "generation", e.generation, "digest", c.digest, "bytes", size)
+	a.o.Log.Info("adapter", "name", e.name, "generation", e.version.generation, "digest", c.digest, "bytes", size)
 }
 
 // fits refuses an adapter that has no room even alone.

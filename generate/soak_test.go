@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -28,7 +29,11 @@ func TestSoak(t *testing.T) {
 	}
 	root := saveAll(t, 6)
 	scan(t, s, root)
-	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	long := 1500 * time.Millisecond
+	if os.Getenv("MOLE_TEST_HEAVY") == "1" {
+		long = 20 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), long)
 	defer cancel()
 	var all sync.WaitGroup
 	all.Go(func() { s.spoil(ctx, t, root) })
