@@ -16,11 +16,12 @@ import (
 )
 
 // load returns the vocabulary of a tokenizer: that of a model in
-// MOLE_TOKENIZER, or the small one.
+// MOLE_TOKENIZER, for benchmarks and heavy tests, or the small one.
 func load(t testing.TB) *Vocabulary {
 	t.Helper()
 	dir := "../tokenizer/testdata"
-	if d := os.Getenv("MOLE_TOKENIZER"); d != "" {
+	_, bench := t.(*testing.B)
+	if d := os.Getenv("MOLE_TOKENIZER"); d != "" && (bench || os.Getenv("MOLE_TEST_HEAVY") == "1") {
 		dir = d
 	}
 	tok, err := tokenizer.Load(dir)

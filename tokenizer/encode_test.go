@@ -206,3 +206,18 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestIsAdded looks up which tokens are added ones.
+func TestIsAdded(t *testing.T) {
+	tok := load(t)
+	n := 0
+	for id := int32(-1); int(id) <= tok.Size(); id++ {
+		if tok.Added(id) {
+			n++
+		}
+	}
+	call, _ := tok.ID("<tool_call>")
+	if n != 26 || !tok.Added(call) || tok.Added(tok.byteID['a']) {
+		t.Errorf("got %d added tokens, want 26, among them <tool_call>", n)
+	}
+}
