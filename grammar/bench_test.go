@@ -9,14 +9,18 @@ import (
 func BenchmarkMask(b *testing.B) {
 	v := load(b)
 	g := compile(b, v, tools...)
-	for _, tt := range []struct{ name, text string }{
-		{"name", "\n{\"name\": \""},
-		{"key", "\n{\"name\": \"computer_use\", \"arguments\": {\""},
-		{"enum", "\n{\"name\": \"computer_use\", \"arguments\": {\"action\": \""},
-		{"number", "\n{\"name\": \"computer_use\", \"arguments\": {\"coordinate\": [1"},
-		{"string", "\n{\"name\": \"computer_use\", \"arguments\": {\"text\": \"a"},
-		{"any", "\n{\"name\": \"free\", \"arguments\": {\"a\": "},
-		{"any-key", "\n{\"name\": \"free\", \"arguments\": {\"a"},
+	for _, tt := range []struct {
+		name, text string
+		spare      int // tokens left beyond those that close everything
+	}{
+		{"name", "\n{\"name\": \"", 100},
+		{"key", "\n{\"name\": \"computer_use\", \"arguments\": {\"", 100},
+		{"enum", "\n{\"name\": \"computer_use\", \"arguments\": {\"action\": \"", 100},
+		{"number", "\n{\"name\": \"computer_use\", \"arguments\": {\"coordinate\": [1", 100},
+		{"string", "\n{\"name\": \"computer_use\", \"arguments\": {\"text\": \"a", 100},
+		{"string-tight", "\n{\"name\": \"computer_use\", \"arguments\": {\"text\": \"a", 1},
+		{"any", "\n{\"name\": \"free\", \"arguments\": {\"a\": ", 100},
+		{"any-key", "\n{\"name\": \"free\", \"arguments\": {\"a", 100},
 	} {
 		s := g.Start(1000)
 		s.Accept(v.open)
@@ -24,12 +28,14 @@ func BenchmarkMask(b *testing.B) {
 			s.Accept(id)
 		}
 		b.Run(tt.name, func(b *testing.B) {
+			left := g.cost(&s.state) + tt.spare
 			for b.Loop() {
-				s.Mask(500)
+				s.Mask(left)
 			}
 		})
 	}
 	s := g.Start(1000)
+	s.Accept(v.open)
 	b.Run("one-by-one", func(b *testing.B) {
 		for b.Loop() {
 			g.slow(&s.state, 500)
