@@ -32,13 +32,13 @@ const (
 // a setting says who reads it.
 var uses = []use{
 	{keys: "adapters.version", by: "all"},
-	{keys: "adapters.models.base_vlm", by: "preprocess, train, eval, pipeline"},
+	{keys: "adapters.models.base_vlm", by: "preprocess, train, test, eval, deploy, merge, pipeline"},
 	{keys: "adapters.models.ocr", only: []string{"builtin"}, why: "no command runs a text-recognition model yet", at: "serve"},
 	{keys: "adapters.volumes.moe_data.name", by: "upload, preprocess, train, eval, deploy, pipeline"},
-	{keys: "adapters.volumes.lora_training.name", by: "upload, preprocess"},
+	{keys: "adapters.volumes.lora_training.name", by: "upload, preprocess, train, test, deploy, merge"},
 	{keys: "adapters.volumes.training_data.name", by: "upload, preprocess"},
 	{keys: "adapters.volumes.training_history.name", by: "train, history, backfill"},
-	{keys: "adapters.volumes.inference.name", by: "deploy, pipeline, infer, serve"},
+	{keys: "adapters.volumes.inference.name", by: "deploy, merge, pipeline, infer, serve"},
 	{keys: "adapters.volumes.checkpoints.name", by: "save-lora"},
 	{keys: "adapters.volumes.archives.name", by: "archive"},
 	{keys: "adapters.volumes.model_cache.name", only: []string{}, why: "downloaded base models lie in the cache of the Hugging Face tools"},
@@ -48,7 +48,7 @@ var uses = []use{
 	{keys: "adapters.router.mask_user_text", by: "preprocess, train, eval, pipeline"},
 	{keys: "adapters.deploy.*", by: "deploy, pipeline"},
 	{keys: "adapters.experts.*.generator", why: noSource},
-	{keys: "adapters.experts.*.inference_path", by: "deploy, pipeline"},
+	{keys: "adapters.experts.*.inference_path", by: "deploy, merge, pipeline"},
 	{keys: "adapters.experts.*.*", by: "generate, preprocess, train, deploy, infer, serve"},
 	{keys: "adapters.cost.gpu_hourly_usd.*", by: "train"},
 

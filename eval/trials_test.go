@@ -37,6 +37,12 @@ func TestExpertReport(t *testing.T) {
 	if got, want := r.Line(), "Overall Accuracy: 3/14 (21.4%)"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	wantText(t, r)
+}
+
+// wantText checks the report for a terminal.
+func wantText(t *testing.T, r *ExpertReport) {
+	t.Helper()
 	var b bytes.Buffer
 	if err := r.WriteText(&b); err != nil {
 		t.Fatal(err)

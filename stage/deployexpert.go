@@ -41,13 +41,14 @@ type DeployExpert struct {
 	Base        *base.Base
 	View        *view.Expert // names the expert
 	Device      device.Accelerator
-	Keep        int // as in Deploy
+	Path        string // of what is deployed, where it is not ExpertPath
+	Keep        int    // as in Deploy
 }
 
 // Run deploys. It returns an error that wraps [store.ErrChanged] if somebody
 // else deployed meanwhile; nothing is changed then.
 func (d *DeployExpert) Run(ctx context.Context) (*Deployed, error) {
-	slot := d.expertSlot(d.View.Spec.Expert)
+	slot := d.expertSlot(d.View.Spec.Expert, d.Path)
 	slot.keep, slot.open = first(d.Keep, keptReleases), d.open
 	now, err := slot.now(ctx)
 	switch {

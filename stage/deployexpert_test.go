@@ -134,7 +134,7 @@ func wantNew(t *testing.T, m stage.Metadata) {
 // wantDeployedFiles checks what is deployed for the expert.
 func wantDeployedFiles(t *testing.T, c *calendarCase, run string) {
 	t.Helper()
-	got, err := c.DeployedExpert(t.Context(), "calendar")
+	got, err := c.DeployedExpert(t.Context(), "calendar", "")
 	if err != nil || got.Metadata.Run != run {
 		t.Fatalf("got %+v, %v, want %s", got, err, run)
 	}
@@ -198,7 +198,7 @@ func TestDeployExpertRefuses(t *testing.T) {
 		_, err := d.Run(t.Context())
 		wantError(t, err, want)
 	}
-	if _, err := c.DeployedExpert(t.Context(), "calendar"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := c.DeployedExpert(t.Context(), "calendar", ""); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("something is deployed: %v", err)
 	}
 	d := c.deploy(t)

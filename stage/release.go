@@ -98,12 +98,13 @@ func (p *Place) routerSlot() *slot {
 	return &slot{Place: p, what: "router", pointer: first(p.Pointer, pointerPath), releases: releasesPath}
 }
 
-// expertSlot returns where an expert is deployed.
-func (p *Place) expertSlot(name string) *slot {
-	return &slot{Place: p, what: "adapter of expert " + name, pointer: ExpertPath(name), releases: "loras/" + name + "/releases/"}
+// expertSlot returns where an expert is deployed: at a path, "" for the usual
+// one.
+func (p *Place) expertSlot(name, path string) *slot {
+	return &slot{Place: p, what: "adapter of expert " + name, pointer: first(path, ExpertPath(name)), releases: "loras/" + name + "/releases/"}
 }
 
-// ExpertPath returns the path of a deployed expert on the volume of what is
+// ExpertPath returns the usual path of a deployed expert on the volume of what is
 // deployed.
 func ExpertPath(name string) string { return "loras/" + name + "/adapter" }
 
@@ -125,10 +126,11 @@ func (p *Place) Deployed(ctx context.Context) (*Deployed, error) {
 	return p.routerSlot().deployed(ctx)
 }
 
-// DeployedExpert returns the deployed adapter of an expert. The error wraps
+// DeployedExpert returns the deployed adapter of an expert, at a path of the
+// volume of what is deployed, "" for ExpertPath. The error wraps
 // [fs.ErrNotExist] if there is none.
-func (p *Place) DeployedExpert(ctx context.Context, name string) (*Deployed, error) {
-	return p.expertSlot(name).deployed(ctx)
+func (p *Place) DeployedExpert(ctx context.Context, name, path string) (*Deployed, error) {
+	return p.expertSlot(name, path).deployed(ctx)
 }
 
 // DeployedVersion returns the version of the router's pointer without reading

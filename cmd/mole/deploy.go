@@ -95,7 +95,7 @@ func (c *deployCmd) expert(ctx context.Context, ch *chain) error {
 	}
 	deploy := &stage.DeployExpert{
 		Place: ch.Place, Checkpoint: c.Checkpoint, Dataset: c.DatasetName, Name: c.RunName, Latest: c.Latest, Rollback: c.Rollback, Force: c.Force,
-		Accuracy: fraction(c.Accuracy), Base: ch.base, View: v, Device: d, Keep: ch.config.Adapters.Deploy.Keep,
+		Accuracy: fraction(c.Accuracy), Path: ch.expertPath(c.Expert), Base: ch.base, View: v, Device: d, Keep: ch.config.Adapters.Deploy.Keep,
 	}
 	if c.MinAccuracy != nil {
 		deploy.MinAccuracy = *c.MinAccuracy / 100

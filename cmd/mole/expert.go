@@ -24,6 +24,15 @@ func (c *chain) expertView(ctx context.Context, name string) (*view.Expert, erro
 	})
 }
 
+// expertPath returns where an expert is deployed: where adapters.yaml says, or at
+// the usual place.
+func (c *chain) expertPath(name string) string {
+	if e := c.config.Adapters.Experts[name]; e != nil && e.InferencePath != "" {
+		return e.InferencePath
+	}
+	return stage.ExpertPath(name)
+}
+
 // expert trains an expert.
 func (c *trainCmd) expert(ctx context.Context, ch *chain) error {
 	if c.Plan {

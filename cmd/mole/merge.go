@@ -37,7 +37,7 @@ func (c *mergeCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (er
 	defer ch.finish(&err)
 	m := &stage.Merge{Place: ch.Place, Adapter: c.Adapter, Out: c.Out, Shard: c.ShardMB << 20}
 	if c.Expert != "" {
-		m.Adapter = ch.Volumes.Inference + ":" + stage.ExpertPath(c.Expert)
+		m.Adapter = ch.Volumes.Inference + ":" + ch.expertPath(c.Expert)
 	}
 	if m.Adapter == "" {
 		return errors.New("want --expert NAME or --adapter PATH")
