@@ -94,8 +94,11 @@ func holdsDataset(dir string) bool {
 	return err == nil
 }
 
-// publishFolder publishes the dataset in a folder.
+// publishFolder publishes the dataset in a folder, unless a record is broken.
 func (d *expertData) publishFolder(ctx context.Context, dir string) (store.Tree, error) {
+	if _, _, err := dataset.OpenExpert(os.DirFS(dir), dataset.ExpertOptions{Name: d.Dataset}); err != nil {
+		return store.Tree{}, err
+	}
 	u := &Upload{Place: d.Place}
 	return u.publish(ctx, d.training(), dir, d.Dataset, &Uploaded{})
 }

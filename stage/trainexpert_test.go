@@ -184,6 +184,23 @@ func TestExpertStops(t *testing.T) {
 	}
 }
 
+// TestTrainExpertBroken names the broken record of a dataset, and publishes
+// nothing of it.
+func TestTrainExpertBroken(t *testing.T) {
+	w := openWorkshop(t, t.TempDir(), copied(t))
+	names, err := filepath.Glob(filepath.Join(w.from, "login-window*", "train.jsonl"))
+	if err != nil || len(names) != 1 {
+		t.Fatal(names, err)
+	}
+	edit(t, names[0], "left_click", "left_clack")
+	_, err = w.expertRun(t).Run(t.Context())
+	wantError(t, err, `train.jsonl:`)
+	wantError(t, err, `action "left_clack"`)
+	if listed := kept(t, w.State); len(listed) > 0 {
+		t.Errorf("something was stored: %v", listed)
+	}
+}
+
 // TestTrainExpertRefuses checks what is no dataset of the expert.
 func TestTrainExpertRefuses(t *testing.T) {
 	w := openWorkshop(t, t.TempDir(), draw(t))
