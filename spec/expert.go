@@ -1,8 +1,6 @@
 package spec
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 )
@@ -23,15 +21,8 @@ type Expert struct {
 	Base      string `json:"base_model"` // digest of the base model's weights
 }
 
-// Hash returns the SHA-256 of e in its JSON form, in hexadecimal.
-func (e Expert) Hash() string {
-	text, err := json.Marshal(e)
-	if err != nil {
-		panic(fmt.Sprintf("spec: %v", err)) // an Expert holds nothing that JSON cannot
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
-}
+// Hash returns the SHA-256 of e in its canonical JSON form, in hexadecimal.
+func (e Expert) Hash() string { return hash(e) }
 
 // CheckExpert returns a *MismatchError that names every field in which got, the
 // specification of what, differs from want; nil if there is none.

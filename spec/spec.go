@@ -56,10 +56,13 @@ func LabelsOf(t expert.Table) Labels {
 }
 
 // Hash returns the SHA-256 of r in its canonical JSON form, in hexadecimal.
-func (r Router) Hash() string {
-	text, err := json.Marshal(r) // struct order, map keys sorted
+func (r Router) Hash() string { return hash(r) }
+
+// hash returns the SHA-256 of a specification in its canonical JSON form.
+func hash(v any) string {
+	text, err := json.Marshal(v) // struct order, map keys sorted
 	if err != nil {
-		panic(fmt.Sprintf("spec: %v", err)) // a Router holds nothing that JSON cannot
+		panic(fmt.Sprintf("spec: %v", err)) // specifications hold nothing that JSON cannot
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])

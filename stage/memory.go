@@ -148,6 +148,11 @@ func (t *Train) Needs(ctx context.Context) (n Needs, err error) {
 		return n, err
 	}
 	defer func() { err = errors.Join(err, set.Close()) }()
+	return t.needs(set)
+}
+
+// needs is Needs for an opened set.
+func (t *Train) needs(set *shard.Set) (n Needs, err error) {
 	s, err := t.Settings.Resolve(set.Meta.TrainSamples)
 	if err != nil {
 		return n, err

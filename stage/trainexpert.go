@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"mole/base"
 	"mole/device"
@@ -103,6 +104,26 @@ func (t *TrainExpert) run(ctx context.Context) (out *TrainedExpert, err error) {
 		return nil, err
 	}
 	return out, t.learn(ctx, tree, set, out)
+}
+
+// Needs returns what the run would take, and touches nothing. The dataset must
+// have been preprocessed, as a run does before it begins.
+func (t *TrainExpert) Needs(ctx context.Context) (n Needs, err error) {
+	data := &expertData{Place: t.Place, View: t.View, Dataset: t.Dataset, From: t.From}
+	if err := data.choose(ctx, first(t.From, filepath.Join(t.State, "experts"))); err != nil {
+		return n, err
+	}
+	path := "preprocessed/" + strings.TrimPrefix(data.Dataset, datasets)
+	tree, err := t.training().Tree(ctx, path)
+	if err != nil {
+		return n, fmt.Errorf("%s:%s: %w; a run makes it, and looks at the memory before its first step", t.Volumes.Training, path, err)
+	}
+	set, err := shard.Open(tree.FS(ctx, t.Store))
+	if err != nil {
+		return n, fmt.Errorf("%s: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, set.Close()) }()
+	return t.inner().needs(set)
 }
 
 // learn trains on an opened set.

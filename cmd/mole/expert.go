@@ -35,9 +35,6 @@ func (c *chain) expertPath(name string) string {
 
 // expert trains an expert.
 func (c *trainCmd) expert(ctx context.Context, ch *chain) error {
-	if c.Plan {
-		return errors.New("--plan is for routers")
-	}
 	if c.Dry {
 		ch.say("would run: mole train --expert %s", c.Expert)
 		return nil
@@ -50,6 +47,13 @@ func (c *trainCmd) expert(ctx context.Context, ch *chain) error {
 	t.Settings = c.settings()
 	t.Settings.Seed, t.Settings.PerPicture = c.Seed, c.PerPicture
 	t.Settings.Preset = ch.preset(t.Settings.Preset)
+	if c.Plan {
+		n, err := t.Needs(ctx)
+		if err == nil {
+			ch.sayNeeds(n, t.Memory)
+		}
+		return err
+	}
 	done, err := within(ctx, ch.job("train"), t.Run)
 	if errors.Is(err, train.ErrStopped) && hint(err) == "" {
 		return hintedError{err, "the same command continues it"}

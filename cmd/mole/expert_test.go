@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +33,7 @@ func TestExpertCommands(t *testing.T) {
 		{"deploy --expert login-window --latest", "DEPLOYED: expert login-window"},
 		{"deploy --expert login-window --latest", "deployed already: expert login-window"},
 		{"merge --expert login-window --out " + filepath.Join(state, "merged"), "35 layers of moe-inference:loras/login-window/adapter"},
+		{"train --expert login-window --plan --max-tokens 16", "together"},
 		{"train --expert login-window --dry", "would run: mole train --expert login-window"},
 	} {
 		out, errs, status := line(t, state, step.args)
@@ -62,7 +64,7 @@ func TestExpertRefuses(t *testing.T) {
 		"train":                                    "want the routing set, or --expert NAME",
 		"train --dataset-name x --from-dir y":      "--from-dir goes with --expert",
 		"train --expert Calendar":                  "Calendar",
-		"train --expert calendar --plan":           "--plan is for routers",
+		"train --expert calendar --plan":           "no dataset of expert calendar",
 		"train --expert calendar":                  "no dataset of expert calendar",
 		"test":                                     "want the routing set, or --expert NAME",
 		"test --expert calendar":                   "no dataset of expert calendar",
@@ -74,5 +76,31 @@ func TestExpertRefuses(t *testing.T) {
 		if out, errs, status := line(t, state, args); status != statusFailed || !strings.Contains(errs, want) {
 			t.Errorf("mole %s: status %d, want %q\n%s%s", args, status, want, out, errs)
 		}
+	}
+}
+
+// TestDemoExpert trains the expert of the demonstration: it passes most of its
+// tests (specification mole, 4.4), and is deployed then.
+func TestDemoExpert(t *testing.T) {
+	if os.Getenv("MOLE_TEST_HEAVY") == "" {
+		t.Skip("MOLE_TEST_HEAVY is not set")
+	}
+	var out, errs bytes.Buffer
+	state := t.TempDir()
+	ch, err := chainFlags{State: state}.openDefault(&out, &errs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ch.close() }()
+	if err := (&demoCmd{Out: state}).expert(t.Context(), ch); err != nil {
+		t.Fatal(err)
+	}
+	var passed, all int
+	_, text, _ := strings.Cut(out.String(), "passed ")
+	if _, err := fmt.Sscanf(text, "%d of %d tests", &passed, &all); err != nil || passed < 8 || all != 10 {
+		t.Errorf("passed %d of %d, %v, want 8 of 10 at least:\n%s", passed, all, err, &out)
+	}
+	if _, err := ch.DeployedExpert(t.Context(), demoExpert, ""); err != nil {
+		t.Error(err)
 	}
 }

@@ -140,6 +140,12 @@ func (c *chain) planMemory(ctx context.Context, s *stage.Chain) error {
 	if err != nil {
 		return err
 	}
+	c.sayNeeds(n, s.Train.Memory)
+	return nil
+}
+
+// sayNeeds prints what a run would take, and what the process may.
+func (c *chain) sayNeeds(n stage.Needs, memory int64) {
 	for _, part := range []struct {
 		what  string
 		bytes int64
@@ -147,11 +153,10 @@ func (c *chain) planMemory(ctx context.Context, s *stage.Chain) error {
 		{"weights of the base network, mapped", n.Weights}, {"adapter, gradients, moments, checkpoint", n.Adapter},
 		{fmt.Sprintf("activations of a pass of %d tokens", n.Tokens), n.Activations}, {"features of pictures", n.Features},
 		{"the program itself", n.Program},
-		{"together", n.Total()}, {"this process may take", s.Train.Memory},
+		{"together", n.Total()}, {"this process may take", memory},
 	} {
 		c.say("%12s  %s", sizeText(part.bytes), part.what)
 	}
-	return nil
 }
 
 // evalCmd is mole eval.
