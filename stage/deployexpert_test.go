@@ -20,6 +20,7 @@ import (
 	"mole/spec"
 	"mole/stage"
 	"mole/store"
+	"mole/store/storetest"
 )
 
 // calendar is the expert that is deployed, with all that it takes.
@@ -282,5 +283,39 @@ func TestSaveLoraExpert(t *testing.T) {
 	wantError(t, err, "the adapter of expert calendar, want ocr")
 	if strings.Contains(err.Error(), c.State) {
 		t.Errorf("the message names a place of this machine: %v", err)
+	}
+}
+
+// TestDeployExpertFaults lets every operation of the store fail in turn: a failed
+// deployment leaves the old adapter whole, one that succeeds the new one.
+func TestDeployExpertFaults(t *testing.T) {
+	c := openCalendar(t)
+	f := &faulty{Store: storetest.Memory(), fails: 1 << 30}
+	c.Place = placeIn(t, f)
+	c.run(t, "old", 2, 1, 9)
+	c.run(t, "new", 3, 2, 9)
+	failed := 0
+	for n := 0; ; n++ {
+		forced := c.deploy(t)
+		forced.Name, forced.Force = "old", true
+		mustDeployExpert(t, forced)
+		f.fails = n
+		d := c.deploy(t)
+		d.Name = "new"
+		_, err := d.Run(t.Context())
+		reached := f.fails < 0
+		f.fails = 1 << 30
+		if !reached {
+			break
+		}
+		got, lookErr := c.DeployedExpert(t.Context(), "calendar", "")
+		if lookErr != nil || got.Metadata.Run != "old" && got.Metadata.Run != "new" || err == nil && got.Metadata.Run != "new" {
+			t.Fatalf("operation %d: got %v deployed, %v after %v", n, got, lookErr, err)
+		}
+		wantDeployedFiles(t, c, got.Metadata.Run)
+		failed++
+	}
+	if failed < 10 {
+		t.Errorf("got %d failures, want one for each operation", failed)
 	}
 }
