@@ -20,7 +20,7 @@ import (
 
 // expertTest returns the test of the expert that expertRun trains.
 func (w *workshop) expertTest(t testing.TB) *stage.TestExpert {
-	return &stage.TestExpert{Place: w.Place, Base: w.base, View: expertView(t, w.base, "login-window"), Device: w.dev, Most: 8}
+	return &stage.TestExpert{Place: w.Place, Base: w.base, View: expertView(t, w.base, "login-window"), Device: w.dev, Most: 2}
 }
 
 func mustTestExpert(t testing.TB, e *stage.TestExpert) *stage.TestedExpert {
@@ -63,7 +63,7 @@ func (k *knowing) Answer(_ context.Context, _ batch.Example, _ int) ([]int32, er
 func TestTestExpert(t *testing.T) {
 	w := openWorkshop(t, t.TempDir(), draw(t))
 	run := w.expertRun(t)
-	run.Settings.Steps, run.Settings.EvalEvery = 1, 1
+	run.Settings.Steps, run.Settings.Batch = 1, 1
 	out := mustTrainExpert(t, run)
 	raw := os.DirFS(filepath.Join(w.from, out.Dataset))
 	set, _, err := dataset.OpenExpert(raw, dataset.ExpertOptions{})

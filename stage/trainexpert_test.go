@@ -36,7 +36,7 @@ func expertView(t testing.TB, b *base.Base, name string) *view.Expert {
 func (w *workshop) expertRun(t testing.TB) *stage.TrainExpert {
 	return &stage.TrainExpert{
 		Place: w.Place, From: w.from, Base: w.base, View: expertView(t, w.base, "login-window"), Device: w.dev, Workers: 2,
-		Settings: stage.Settings{Preset: "tiny", Rank: 2, Alpha: 4, Batch: 3, Steps: 4, SaveEvery: 1, EvalEvery: 4, EvalMax: 2},
+		Settings: stage.Settings{Preset: "tiny", Rank: 2, Alpha: 4, Batch: 2, Steps: 3, SaveEvery: 1, EvalEvery: 3, EvalMax: 1},
 	}
 }
 
@@ -54,7 +54,7 @@ func mustTrainExpert(t testing.TB, e *stage.TrainExpert) *stage.TrainedExpert {
 func TestTrainExpert(t *testing.T) {
 	w := openWorkshop(t, t.TempDir(), draw(t))
 	out := mustTrainExpert(t, w.expertRun(t))
-	if out.Done || out.Steps != 4 || out.Loss == nil || out.Meta.TrainSamples < 16 || out.Name != stage.RunName(out.Dataset) {
+	if out.Done || out.Steps != 3 || out.Loss == nil || out.Meta.TrainSamples < 16 || out.Name != stage.RunName(out.Dataset) {
 		t.Errorf("got %+v", out)
 	}
 	wantExpertFiles(t, w, out)
@@ -119,7 +119,7 @@ func wantLine(t *testing.T, w *workshop, out *stage.TrainedExpert) {
 func TestExpertLessons(t *testing.T) {
 	w := openWorkshop(t, t.TempDir(), draw(t))
 	run := w.expertRun(t)
-	run.Settings.Steps, run.Settings.EvalEvery = 1, 1
+	run.Settings.Steps, run.Settings.Batch = 1, 1
 	out := mustTrainExpert(t, run)
 	raw := os.DirFS(filepath.Join(w.from, out.Dataset))
 	set, _, err := dataset.OpenExpert(raw, dataset.ExpertOptions{})
