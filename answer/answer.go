@@ -14,6 +14,7 @@ import (
 	"mole/generate"
 	"mole/model/qwen3vl"
 	"mole/prompt"
+	"mole/spec"
 )
 
 // Options says what to open. A number that is 0 means the default in its
@@ -81,12 +82,23 @@ func (w *Writer) open(o Options) (err error) {
 	}
 	w.Service, err = generate.New(generate.Options{
 		Engine: engine, Tokenizer: w.Base.Tokenizer, Sites: w.model.Sites(), MaxBatch: o.MaxBatch, MaxQueue: o.MaxQueue,
-		AdapterMemory: or(o.AdapterMemory, adapterMemory), Log: o.Log,
+		AdapterMemory: or(o.AdapterMemory, adapterMemory), Check: w.check, Log: o.Log,
 	})
 	if err != nil {
 		engine.Free()
 	}
 	return err
+}
+
+// check refuses an adapter that was trained on another base network.
+func (w *Writer) check(e *spec.Expert) error {
+	if e.Base != "" && e.Base != w.Base.Digest {
+		return fmt.Errorf("trained on the base model with digest %.12s, %s has %.12s", e.Base, w.Base.Name, w.Base.Digest)
+	}
+	if got := w.Base.Tokenizer.Digest(); e.Tokenizer != "" && e.Tokenizer != got {
+		return fmt.Errorf("trained with the tokenizer of digest %.12s, %s has %.12s", e.Tokenizer, w.Base.Name, got)
+	}
+	return nil
 }
 
 // tokens returns how many tokens' keys and values fit into what they may take.

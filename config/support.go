@@ -48,7 +48,7 @@ var uses = []use{
 	{keys: "adapters.router.mask_user_text", by: "preprocess, train, eval, pipeline"},
 	{keys: "adapters.deploy.*", by: "deploy, pipeline"},
 	{keys: "adapters.experts.*.generator", why: noSource},
-	{keys: "adapters.experts.*.inference_path", by: "deploy, merge, pipeline"},
+	{keys: "adapters.experts.*.inference_path", by: "deploy, infer, merge, pipeline, serve"},
 	{keys: "adapters.experts.*.*", by: "generate, preprocess, train, deploy, infer, serve"},
 	{keys: "adapters.cost.gpu_hourly_usd.*", by: "train"},
 

@@ -75,7 +75,7 @@ func (s *Service) Set(name, dir string) error {
 	a := s.shelf
 	a.setting.Lock()
 	defer a.setting.Unlock()
-	c, err := read(dir, a.o.Sites, a.o.AdapterMemory)
+	c, err := a.o.read(dir)
 	if err == nil {
 		err = a.fits(bytesOf(c.adapter))
 	}
@@ -179,7 +179,7 @@ func (a *shelf) notice(root, name, dir string) {
 
 // renew reads a loaded adapter again, whose files may have changed.
 func (a *shelf) renew(e *entry, dir string) {
-	c, err := read(dir, a.o.Sites, a.o.AdapterMemory)
+	c, err := a.o.read(dir)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.install(e, c, err)

@@ -65,10 +65,10 @@ type content struct {
 // read reads the adapter in dir. Files are read whole, not mapped: one that is
 // overwritten in place meanwhile gives an adapter that does not load, and
 // another stamp, but no fault in memory.
-func read(dir string, sites []lora.Site, limit int64) (c content, err error) {
+func (o *Options) read(dir string) (c content, err error) {
 	c = content{dir: dir, stamp: stampOf(dir)}
 	c.settled = c.stamp.settled(time.Now())
-	data, err := readFiles(dir, limit)
+	data, err := readFiles(dir, o.AdapterMemory)
 	if err != nil {
 		return c, err
 	}
@@ -79,7 +79,12 @@ func read(dir string, sites []lora.Site, limit int64) (c content, err error) {
 	if c.spec, err = parseSpec(dir, data[2]); err != nil {
 		return c, err
 	}
-	if c.adapter, err = lora.Decode(data[0], data[1], sites); err != nil {
+	if c.spec != nil && o.Check != nil {
+		if err := o.Check(c.spec); err != nil {
+			return c, fmt.Errorf("%s: %w", filepath.Join(dir, spec.ExpertFile), err)
+		}
+	}
+	if c.adapter, err = lora.Decode(data[0], data[1], o.Sites); err != nil {
 		return c, fmt.Errorf("%s: %w", dir, err)
 	}
 	c.digest = digest(data[:])

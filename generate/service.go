@@ -12,22 +12,25 @@ import (
 
 	"mole/grammar"
 	"mole/lora"
+	"mole/spec"
 	"mole/tokenizer"
 )
 
 // Options says what a [Service] works with. The zero value of a field means the
 // default in its comment.
 type Options struct {
-	Engine        Engine               // required; the service owns it from then on
-	Tokenizer     *tokenizer.Tokenizer // required; that of the network
-	Sites         []lora.Site          // of the network, that adapters are loaded for
-	MaxBatch      int                  // sequences in a pass, 16
-	MaxQueue      int                  // requests that wait, 64
-	Chunk         int                  // rows of prompts in a pass, 256
-	MaxTokens     int                  // of an answer, 4096
-	Ahead         int                  // chunks of an answer that may wait for its reader, 256
-	AdapterMemory int64                // bytes of the adapters beside the network, as float32; 0 for no limit
-	Log           *slog.Logger         // nothing is logged without one
+	Engine    Engine               // required; the service owns it from then on
+	Tokenizer *tokenizer.Tokenizer // required; that of the network
+	Sites     []lora.Site          // of the network, that adapters are loaded for
+	MaxBatch  int                  // sequences in a pass, 16
+	MaxQueue  int                  // requests that wait, 64
+	Chunk     int                  // rows of prompts in a pass, 256
+	MaxTokens int                  // of an answer, 4096
+	Ahead     int                  // chunks of an answer that may wait for its reader, 256
+	// Check refuses adapters by what they were trained to read; nil accepts all.
+	Check         func(*spec.Expert) error
+	AdapterMemory int64        // bytes of the adapters beside the network, as float32; 0 for no limit
+	Log           *slog.Logger // nothing is logged without one
 }
 
 // withDefaults returns o with the defaults filled in.

@@ -154,7 +154,7 @@ func (a *shelf) fetch(e *entry) {
 	a.readers.Go(func() {
 		c := content{dir: dir, stamp: old, settled: settled}
 		if err == nil || !settled || stampOf(dir) != old { // the same files give the same error
-			c, err = read(dir, a.o.Sites, a.o.AdapterMemory)
+			c, err = a.o.read(dir)
 		}
 		a.mu.Lock()
 		e.reading = false

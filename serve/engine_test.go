@@ -29,6 +29,7 @@ import (
 type speaker struct {
 	pieces []string // of the answer
 	err    error    // after them
+	stale  int      // so many requests first hear that the adapter has changed
 	hold   chan struct{}
 	finish generate.Finish
 
@@ -41,8 +42,13 @@ type speaker struct {
 func (s *speaker) Generate(ctx context.Context, r generate.Request) iter.Seq2[generate.Chunk, error] {
 	s.mu.Lock()
 	s.requests = append(s.requests, r)
+	stale := len(s.requests) <= s.stale
 	s.mu.Unlock()
 	return func(yield func(generate.Chunk, error) bool) {
+		if stale {
+			yield(generate.Chunk{}, fmt.Errorf("%w: it is new", generate.ErrChanged))
+			return
+		}
 		defer func() {
 			s.mu.Lock()
 			s.ended++

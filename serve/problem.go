@@ -48,6 +48,7 @@ var codes = []struct {
 	{generate.ErrFull, http.StatusServiceUnavailable, "queue_full"},
 	{generate.ErrClosed, http.StatusServiceUnavailable, "draining"},
 	{generate.ErrNoAdapter, http.StatusNotFound, "expert_not_loaded"},
+	{generate.ErrChanged, http.StatusServiceUnavailable, "adapter_changed"},
 	{generate.ErrTooLong, http.StatusBadRequest, "context_length_exceeded"},
 	{generate.ErrRequest, http.StatusBadRequest, ""},
 }
@@ -65,6 +66,10 @@ func (s *Server) explain(x *exchange, err error) *problem {
 		}
 	}
 	switch {
+	case errors.Is(err, generate.ErrAdapter): // the error names folders of this machine
+		s.Log.Error("adapter does not load", "request_id", x.id, "error", err)
+		text := "the adapter of this expert does not load; the log of the server has more under this request id"
+		return &problem{error: errors.New(text), status: http.StatusServiceUnavailable, code: "adapter_broken"}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &problem{error: fmt.Errorf("no answer within %v", s.Timeout), status: http.StatusServiceUnavailable, code: "timeout"}
 	case errors.Is(err, context.Canceled):

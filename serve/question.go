@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -76,16 +77,66 @@ func (s *Server) answer(ctx context.Context, d *Deployment, c choice, q *questio
 	if c.expert.Kind == expert.OCR {
 		return s.readText(ctx, q)
 	}
+	r, err := s.order(ctx, d, c, q)
+	if err != nil {
+		return nil, err
+	}
+	return s.counted(c.name, s.current(ctx, d, c, q, r)), nil
+}
+
+// order returns what the generator is asked for: a prompt as the adapter was
+// trained to read it, and that adapter.
+func (s *Server) order(ctx context.Context, d *Deployment, c choice, q *question) (generate.Request, error) {
 	r := q.request
 	var err error
 	if r.Prompt, err = s.render(ctx, d, c, q); err != nil {
-		return nil, err
+		return r, err
 	}
-	r.Adapter = c.adapter.Name
+	r.Adapter, r.Generation = c.adapter.Name, c.adapter.Generation
 	if x := c.adapter.Expert; !q.free && x != nil && x.PromptID != "" {
 		r.Constrain = s.Constrain
 	}
-	return s.counted(c.name, s.timed(ctx, d.Engine.Generator, r)), nil
+	return r, nil
+}
+
+// swaps is how often a prompt is rendered again because its adapter was swapped
+// meanwhile.
+const swaps = 3
+
+// current yields the pieces of an answer. If the adapter was swapped since the
+// prompt was rendered, it is rendered for the new one.
+func (s *Server) current(ctx context.Context, d *Deployment, c choice, q *question, r generate.Request) iter.Seq2[generate.Chunk, error] {
+	return func(yield func(generate.Chunk, error) bool) {
+		for left := swaps; ; left-- {
+			changed, again := s.attempt(ctx, d, r, yield)
+			if !again {
+				return
+			}
+			err := changed
+			if a, ok := d.Engine.adapter(c.adapter.Name); ok && left > 0 {
+				c.adapter = a
+				r, err = s.order(ctx, d, c, q)
+			}
+			if err != nil {
+				yield(generate.Chunk{}, err)
+				return
+			}
+		}
+	}
+}
+
+// attempt yields the pieces of an answer. again says that there were none,
+// because the adapter has changed.
+func (s *Server) attempt(ctx context.Context, d *Deployment, r generate.Request, yield func(generate.Chunk, error) bool) (changed error, again bool) {
+	for chunk, err := range s.timed(ctx, d.Engine.Generator, r) {
+		if errors.Is(err, generate.ErrChanged) {
+			return err, true
+		}
+		if !yield(chunk, err) {
+			return nil, false
+		}
+	}
+	return nil, false
 }
 
 // timed bounds the time of an answer, and that to its first piece.

@@ -68,7 +68,7 @@ func (c *inferCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (er
 		return err
 	}
 	defer ch.finish(&err)
-	c.RouteOnly = c.RouteOnly || !slices.ContainsFunc(tasks, func(t inferTask) bool { return t.Prompt != "" || t.Expert == "base" })
+	c.RouteOnly = c.RouteOnly || !slices.ContainsFunc(tasks, inferTask.wantsAnswer)
 	d, err := c.openRouter(ctx, ch, newWriters(ch, c.routerFlags, c.writerFlags))
 	if err != nil {
 		return err
@@ -86,16 +86,21 @@ func (c *inferCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (er
 			ch.progress.update("answer", int64(i), int64(len(tasks)))
 		}
 		a, err := c.infer(ctx, s, d, t, c.teller(out, len(tasks)))
+		if err == nil {
+			err = c.print(out, a, len(tasks) == 1)
+		}
 		if err != nil {
 			return err
 		}
 		answers = append(answers, a)
-		if err := c.print(out, a, len(tasks) == 1); err != nil {
-			return err
-		}
 	}
+	return c.conclude(out, answers, d.About)
+}
+
+// conclude prints what is printed at the end, and returns the verdict.
+func (c *inferCmd) conclude(out io.Writer, answers []inferred, about serve.About) error {
 	if c.JSON {
-		if err := writeObject(out, map[string]any{"answers": answers, "router": d.About}); err != nil {
+		if err := writeObject(out, map[string]any{"answers": answers, "router": about}); err != nil {
 			return err
 		}
 	}

@@ -21,6 +21,9 @@ type inferTask struct {
 	Expert string `json:"expert"`
 }
 
+// wantsAnswer reports whether somebody is to answer, beyond a decision.
+func (t inferTask) wantsAnswer() bool { return t.Prompt != "" || t.Expert == "base" }
+
 // tasks returns what the arguments and flags ask.
 func (c *inferCmd) tasks() ([]inferTask, error) {
 	if c.Direct {

@@ -167,7 +167,7 @@ func (w *writers) deployedAdapters(ctx context.Context) (map[string]store.Tree, 
 		}
 	}
 	for _, e := range w.Experts {
-		d, err := w.DeployedExpert(ctx, e.Name)
+		d, err := w.DeployedExpert(ctx, e.Name, w.expertPath(e.Name))
 		if err == nil {
 			out[e.Name] = d.Tree
 		} else if !errors.Is(err, fs.ErrNotExist) {
