@@ -23,12 +23,12 @@ type demoCmd struct {
 	Out     string `default:"mole-demo" placeholder:"DIR" help:"Folder for everything. Default: mole-demo."`
 	Steps   int    `default:"120" placeholder:"N" help:"Training steps. Default: 120."`
 	Workers int    `placeholder:"N" help:"Cores to use. Default: all."`
-	Expert  bool   `help:"Train, test and deploy an expert, too."`
+	Expert  bool   `default:"true" negatable:"" help:"Train, test and deploy an expert, too, and let it answer. Default: yes."`
 }
 
 // Help shows how the command is used.
 func (*demoCmd) Help() string {
-	return `Runs the whole chain, small, on this machine, without network and with the built-in settings: draws screens of seven programs, makes a routing set of them, preprocesses it, trains a router, judges it on screens that it has not seen, and on screens of programs that nobody told it about. The same stages and the same code as the commands of the chain. What was done is not done again.
+	return `Runs the whole chain, small, on this machine, without network and with the built-in settings: draws screens of seven programs, makes a routing set of them, preprocesses it, trains a router, judges it on screens that it has not seen, and on screens of programs that nobody told it about. Then trains an expert for one of the programs, tests and deploys it, and asks both with a new screen. The same stages and the same code as the commands of the chain. What was done is not done again.
 
     mole demo
     mole demo --out /srv/demo --steps 200` + exitHelp
@@ -56,14 +56,21 @@ func (c *demoCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (err
 	if err := c.draw(ctx, ch); err != nil {
 		return err
 	}
-	if err := ch.start(ctx, c.stages(ch, began), false); err != nil || !c.Expert {
+	s := c.stages(ch)
+	if err := ch.start(ctx, s, false); err != nil {
 		return err
 	}
-	return c.expert(ctx, ch)
+	if c.Expert {
+		if err := c.expert(ctx, ch); err != nil {
+			return err
+		}
+	}
+	c.farewell(ch, s.Deploy.Judged, time.Since(began))
+	return nil
 }
 
 // stages returns the chain, small, and what is printed on the way.
-func (c *demoCmd) stages(ch *chain, began time.Time) *stage.Chain {
+func (c *demoCmd) stages(ch *chain) *stage.Chain {
 	counts := map[string]int{}
 	for _, name := range ch.Experts.Names() {
 		counts[name] = demoSamples
@@ -80,11 +87,8 @@ func (c *demoCmd) stages(ch *chain, began time.Time) *stage.Chain {
 		if err := ch.tell(name, result); err != nil {
 			return err
 		}
-		switch r := result.(type) {
-		case *stage.Evaluated:
+		if r, ok := result.(*stage.Evaluated); ok {
 			ch.sayRoutes(r)
-		case *stage.Promoted:
-			c.farewell(ch, s.Deploy.Judged, time.Since(began))
 		}
 		return nil
 	}
@@ -186,7 +190,7 @@ func (c *demoCmd) farewell(ch *chain, e *stage.Evaluated, took time.Duration) {
 	ch.say("  logs      %s", filepath.Join(c.Out, "tb_logs"))
 	ch.say("  router    %s:%s", ch.Volumes.Data, stage.CheckpointPath(e.Bundle.Dataset, e.Bundle.Run))
 	ch.say("")
-	ch.say("Next: mole infer --state %s A-SCREENSHOT.png", c.Out)
+	ch.say("Next: mole infer --state %s A-SCREENSHOT.png --prompt \"Click OK\"", c.Out)
 	ch.say("      mole serve --state %s", c.Out)
 	ch.say("      mole generate --from-dir YOUR-DATASETS")
 }

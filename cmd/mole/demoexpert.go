@@ -3,13 +3,16 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"mole/dataset"
 	"mole/eval"
+	"mole/serve"
 	"mole/stage"
 	"mole/synth"
 )
@@ -27,7 +30,8 @@ const (
 	demoExpertRate  = 3e-3
 )
 
-// expert trains an expert, tests it, deploys it, and shows an answer.
+// expert trains an expert, tests it, deploys it, and shows how it answers behind
+// the router.
 func (c *demoCmd) expert(ctx context.Context, ch *chain) error {
 	dirs, err := synth.Generate(ctx, filepath.Join(c.Out, "lessons"), synth.Options{
 		Experts: []string{demoExpert}, Images: demoLessons, Tests: demoExpertTests, Seed: demoSeed, Scale: demoScale, Workers: c.Workers,
@@ -61,7 +65,44 @@ func (c *demoCmd) expert(ctx context.Context, ch *chain) error {
 	_, err = (&stage.DeployExpert{
 		Place: ch.Place, Checkpoint: stage.ExpertCheckpointPath(trained.Dataset, trained.Name), Base: ch.base, View: test.View, Device: test.Device,
 	}).Run(ctx)
-	return err
+	if err != nil {
+		return err
+	}
+	first := tested.Trials[0]
+	return c.together(ctx, ch, filepath.Join(dirs[0], filepath.FromSlash(first.Picture)), first)
+}
+
+// together asks router and expert with a screen, as mole infer and mole serve
+// do, and prints what each says.
+func (c *demoCmd) together(ctx context.Context, ch *chain, picture string, trial eval.Trial) (err error) {
+	file, err := os.ReadFile(picture)
+	if err != nil {
+		return err
+	}
+	flags := routerFlags{State: c.Out, Precision: "auto"}
+	w := newWriters(ch, flags, writerFlags{KeyMemory: 128, AdapterMemory: 128, MaxBatch: 1})
+	d, err := flags.openRouter(ctx, ch, w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	s, err := serve.New(serve.Options{Source: flags.source(ch, 1, nil), Unsure: serve.UnsureError})
+	if err != nil {
+		return err
+	}
+	a, err := s.Ask(ctx, d, serve.Ask{Image: file, Prompt: trial.Prompt})
+	if err != nil {
+		return err
+	}
+	ch.say("router and expert together, asked %q with %s:", trial.Prompt, picture)
+	ch.say("  router  %s, %.1f %%, in %.0f ms", a.RoutedAdapter, 100*a.Scores[a.RoutedAdapter], 1000*a.Timings["route"])
+	if a.Output == nil {
+		ch.say("  nobody answered: %s", *a.Error)
+		return nil
+	}
+	ch.say("  %s answers in %.0f ms:", a.Adapter, 1000*a.Timings["generate"])
+	ch.say("  %s", strings.ReplaceAll(*a.Output, "\n", "\n  "))
+	return nil
 }
 
 // sayTested prints how many tests an expert passed, and one of its answers.

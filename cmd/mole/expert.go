@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"mole/config"
 	"mole/stage"
@@ -62,6 +61,7 @@ func (c *trainCmd) expert(ctx context.Context, ch *chain) error {
 		return err
 	}
 	ch.sayTrainedExpert(done)
+	ch.say("Next: mole test --expert %s --dataset-name %s --run-name %s", done.Expert, done.Dataset, done.Name)
 	return nil
 }
 
@@ -93,5 +93,4 @@ func (c *chain) sayTrainedExpert(t *stage.TrainedExpert) {
 		c.say("  loss %.4f on validation; %d of its %d samples show a picture of training", *t.Loss, t.Shared, m.ValSamples)
 	}
 	c.say("  adapter  %s:%s", c.Volumes.Training, stage.ExpertCheckpointPath(t.Dataset, t.Name))
-	c.say("Next: %s", fmt.Sprintf("mole test --expert %s --dataset-name %s --run-name %s", t.Expert, t.Dataset, t.Name))
 }
