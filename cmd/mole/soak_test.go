@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -363,21 +364,34 @@ func (s *soak) rest(t *testing.T) {
 	idle := map[string]string{"mole_generate_waiting_requests": "0", "mole_generate_running_requests": "0", "mole_queue_requests": "0", "mole_cache_pages": "0"}
 	var got map[string]string
 	wait(t, "the server is still at work", func() bool {
-		w, err := http.Get(s.url + "/metrics") //nolint:noctx // the test's end stops the server
-		if err != nil {
-			return false
-		}
-		text, _ := io.ReadAll(w.Body) // checked below
-		_ = w.Body.Close()
-		got = map[string]string{}
-		for name := range idle {
-			if m := regexp.MustCompile(`(?m)^` + name + ` (.*)$`).FindSubmatch(text); m != nil {
-				got[name] = string(m[1])
-			}
-		}
+		got = s.figures(t, idle)
 		return maps.Equal(got, idle)
 	})
 	if !maps.Equal(got, idle) {
 		t.Errorf("got figures %v, want %v", got, idle)
 	}
+}
+
+// figures returns what /metrics says under the names that want has.
+func (s *soak) figures(t *testing.T, want map[string]string) map[string]string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(w.Body)
+	if err = errors.Join(err, w.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for name := range want {
+		if m := regexp.MustCompile(`(?m)^` + name + ` (.*)$`).FindSubmatch(text); m != nil {
+			got[name] = string(m[1])
+		}
+	}
+	return got
 }
