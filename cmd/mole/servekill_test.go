@@ -44,7 +44,7 @@ func startKillable(t *testing.T, args ...string) *killable {
 	k := &killable{url: strings.TrimSpace(line), process: c.Process, ended: make(chan struct{})}
 	go func() {
 		_, _ = io.Copy(io.Discard, out) // until the process is gone
-		_ = c.Wait() // it was killed
+		_ = c.Wait()                    // it was killed
 		close(k.ended)
 	}()
 	return k
