@@ -26,13 +26,21 @@ type completion struct {
 type candidate struct {
 	Index    int       `json:"index"`
 	Message  *reply    `json:"message,omitempty"`
-	Delta    *reply    `json:"delta,omitempty"` // of a stream
+	Delta    *delta    `json:"delta,omitempty"` // of a stream
 	LogProbs *logProbs `json:"logprobs"`
 	Finish   *string   `json:"finish_reason"`
 }
 
 // reply is what the assistant says.
 type reply struct {
+	Role    string      `json:"role,omitempty"`
+	Content *string     `json:"content"` // null beside calls alone
+	Refusal *string     `json:"refusal,omitempty"`
+	Calls   []replyCall `json:"tool_calls,omitempty"`
+}
+
+// delta is a piece of a reply: what it does not have is not new.
+type delta struct {
 	Role    string      `json:"role,omitempty"`
 	Content *string     `json:"content,omitempty"`
 	Refusal *string     `json:"refusal,omitempty"`

@@ -60,7 +60,7 @@ func (w *writer) begin() error {
 	empty := ""
 	first := w.head
 	first.Mole = w.said
-	first.Choices = []candidate{{Delta: &reply{Role: "assistant", Content: &empty}}}
+	first.Choices = []candidate{{Delta: &delta{Role: "assistant", Content: &empty}}}
 	return w.event(first)
 }
 
@@ -70,30 +70,30 @@ func (w *writer) piece(chunk generate.Chunk) (last bool, err error) {
 	before := w.splitter.calls
 	list, last := w.segments(chunk)
 	for _, g := range list {
-		delta := &reply{}
+		piece := &delta{}
 		if g.call != nil {
 			call, index := g.call.reply(), before
 			before++
 			call.Index = &index
-			delta.Calls = []replyCall{call}
+			piece.Calls = []replyCall{call}
 		} else {
-			delta.Content = &g.text
+			piece.Content = &g.text
 		}
-		if err := w.delta(delta, nil); err != nil {
+		if err := w.add(piece, nil); err != nil {
 			return last, err
 		}
 	}
 	if !last {
 		return false, nil
 	}
-	if err := w.delta(&reply{}, w.finish(chunk.Finish)); err != nil {
+	if err := w.add(&delta{}, w.finish(chunk.Finish)); err != nil {
 		return true, err
 	}
 	return true, w.usage(chunk.Usage)
 }
 
-// delta sends one event with what is new, and the tokens that are waiting.
-func (w *writer) delta(r *reply, finish *string) error {
+// add sends one event with what is new, and the tokens that are waiting.
+func (w *writer) add(r *delta, finish *string) error {
 	e := w.head
 	e.Choices = []candidate{{Delta: r, LogProbs: newLogProbs(w.tokens), Finish: finish}}
 	w.tokens = nil
