@@ -39,6 +39,22 @@ func open(t *testing.T, o answer.Options) *answer.Writer {
 			t.Error(err)
 		}
 	})
+	places := sites(t, w)
+	for i, name := range names {
+		dir := filepath.Join(t.TempDir(), name)
+		if err := adapter(t, places, uint64(i)).Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Set(name, dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w
+}
+
+// sites returns the places that an adapter of w's network may have.
+func sites(t *testing.T, w *answer.Writer) []lora.Site {
+	t.Helper()
 	dev, err := cpu.Open(cpu.Options{Workers: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -49,16 +65,7 @@ func open(t *testing.T, o answer.Options) *answer.Writer {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	for i, name := range names {
-		dir := filepath.Join(t.TempDir(), name)
-		if err := adapter(t, m.Sites(), uint64(i)).Save(dir); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Set(name, dir); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return w
+	return m.Sites()
 }
 
 // adapter returns one that changes much.
@@ -205,17 +212,7 @@ func TestOpenRefuses(t *testing.T) {
 // write writes an adapter with what it was trained to read.
 func write(t *testing.T, w *answer.Writer, dir, expert string) {
 	t.Helper()
-	dev, err := cpu.Open(cpu.Options{Workers: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = dev.Close() }()
-	m, err := qwen3vl.New(dev, w.Base.Config, w.Base.Weights)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	if err := adapter(t, m.Sites(), 1).Save(dir); err != nil {
+	if err := adapter(t, sites(t, w), 1).Save(dir); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, spec.ExpertFile), []byte(expert), 0o666); err != nil {

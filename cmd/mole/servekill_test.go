@@ -12,10 +12,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"mole/base"
-	"mole/device/cpu"
-	"mole/model/qwen3vl"
 )
 
 // killable is a server in a process of its own.
@@ -99,24 +95,10 @@ func TestServeKilled(t *testing.T) {
 // writeVersions writes two adapters that say different things.
 func writeVersions(t *testing.T) (dirs [2]string) {
 	t.Helper()
-	b, err := base.Open(t.Context(), base.Tiny)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = b.Close() }()
-	dev, err := cpu.Open(cpu.Options{Workers: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = dev.Close() }()
-	m, err := qwen3vl.New(dev, b.Config, b.Weights)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
+	sites := tinySites(t)
 	for i := range dirs {
 		dirs[i] = filepath.Join(t.TempDir(), fmt.Sprint(i))
-		new(soak).write(t, m, uint64(i), dirs[i])
+		new(soak).write(t, sites, uint64(i), dirs[i])
 	}
 	return dirs
 }

@@ -122,6 +122,27 @@ func mappingsOf(t *testing.T) int {
 // are broken.
 func (s *soak) prepare(t *testing.T) {
 	t.Helper()
+	sites := tinySites(t)
+	for i, name := range soakNames {
+		for version := range 2 {
+			s.write(t, sites, uint64(2*i+version), filepath.Join(s.root, fmt.Sprintf("%s-%d", name, version), "adapter"))
+		}
+		if !slices.Contains(soakSwap, name) {
+			s.write(t, sites, uint64(2*i), filepath.Join(s.root, name, "adapter"))
+		}
+	}
+	for name, file := range map[string]string{"broken": lora.WeightsFile, "senseless": lora.ConfigFile} {
+		dir := filepath.Join(s.root, name, "adapter")
+		s.write(t, sites, 99, dir)
+		if err := os.WriteFile(filepath.Join(dir, file), []byte("{"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// tinySites returns the places that an adapter of the embedded network may have.
+func tinySites(t *testing.T) []lora.Site {
+	t.Helper()
 	b, err := base.Open(t.Context(), base.Tiny)
 	if err != nil {
 		t.Fatal(err)
@@ -137,31 +158,17 @@ func (s *soak) prepare(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	for i, name := range soakNames {
-		for version := range 2 {
-			s.write(t, m, uint64(2*i+version), filepath.Join(s.root, fmt.Sprintf("%s-%d", name, version), "adapter"))
-		}
-		if !slices.Contains(soakSwap, name) {
-			s.write(t, m, uint64(2*i), filepath.Join(s.root, name, "adapter"))
-		}
-	}
-	for name, file := range map[string]string{"broken": lora.WeightsFile, "senseless": lora.ConfigFile} {
-		dir := filepath.Join(s.root, name, "adapter")
-		s.write(t, m, 99, dir)
-		if err := os.WriteFile(filepath.Join(dir, file), []byte("{"), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
+	return m.Sites()
 }
 
 // write writes an adapter that says something of its own.
-func (s *soak) write(t *testing.T, m *qwen3vl.Model, seed uint64, dir string) {
+func (s *soak) write(t *testing.T, sites []lora.Site, seed uint64, dir string) {
 	t.Helper()
 	targets, err := lora.Preset("text")
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := lora.New(lora.Config{Rank: 4, Alpha: 8, Targets: targets, InitWeights: true}, m.Sites(), seed)
+	a, err := lora.New(lora.Config{Rank: 4, Alpha: 8, Targets: targets, InitWeights: true}, sites, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
