@@ -31,7 +31,7 @@ func TestSoak(t *testing.T) {
 	scan(t, s, root)
 	long := 1500 * time.Millisecond
 	if os.Getenv("MOLE_TEST_HEAVY") == "1" {
-		long = 20 * time.Second
+		long = 8 * time.Second
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), long)
 	defer cancel()

@@ -65,7 +65,7 @@ type soak struct {
 func TestSoak(t *testing.T) {
 	length := 300 * time.Millisecond
 	if os.Getenv("MOLE_TEST_HEAVY") != "" {
-		length = 20 * time.Second
+		length = 8 * time.Second
 	}
 	before := runtime.NumGoroutine()
 	root := t.TempDir()

@@ -56,7 +56,7 @@ type soak struct {
 func TestSoak(t *testing.T) {
 	length, pause := 1500*time.Millisecond, 200*time.Millisecond
 	if os.Getenv("MOLE_TEST_HEAVY") != "" {
-		length, pause = 40*time.Second, time.Second
+		length, pause = 20*time.Second, time.Second
 	}
 	state, conf := workplace(t, "run-a")
 	if _, err := command(t, new(deployCmd), "--state", state, "--config", conf, "--run-name", "run-a"); err != nil {
