@@ -30,8 +30,8 @@ type cli struct {
 	Test       testCmd       `cmd:"" help:"Let an expert answer its tests, or judge a router."`
 	Pipeline   pipelineCmd   `cmd:"" help:"Run the whole chain, judge the new router, and deploy it if it is better."`
 	Deploy     deployCmd     `cmd:"" help:"Make a trained router the one that answers, or go back to the one before."`
-	Infer      inferCmd      `cmd:"" help:"Route pictures: which expert, and how sure."`
-	Serve      serveCmd      `cmd:"" help:"Route pictures over HTTP, and answer."`
+	Infer      inferCmd      `cmd:"" help:"Show pictures to the router, and ask the expert that it picks."`
+	Serve      serveCmd      `cmd:"" help:"Answer with router and experts over HTTP, as OpenAI's interface has it."`
 	Token      tokenCmd      `cmd:"" help:"Make a token for callers of the server."`
 	Validate   validateCmd   `cmd:"" help:"Check a dataset."`
 	Config     configCmd     `cmd:"" help:"Show every setting and where it came from, or check the files."`
