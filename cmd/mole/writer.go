@@ -65,7 +65,9 @@ func (w *writers) attach(ctx context.Context, d *serve.Deployment, fsys fs.FS, o
 	if err != nil {
 		return err
 	}
-	o.Alone = shared.Exclusive
+	if o.Networks <= 1 { // several share the cores as they are
+		o.Alone = shared.Exclusive
+	}
 	d.Engine = &serve.Engine{
 		Base: shared.Base.Name, Generator: shared.Service, Renderer: shared.Renderer, Vision: shared.Base.Vision,
 		Adapters: adapterList{shared.Service}, Figures: figuresOf(shared.Service),
