@@ -61,7 +61,11 @@ func (c *demoCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (err
 		return err
 	}
 	if c.Expert {
-		if err := c.expert(ctx, ch); err != nil {
+		picture, trial, err := c.expert(ctx, ch)
+		if err == nil {
+			err = c.together(ctx, ch, picture, trial)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -30,46 +30,46 @@ const (
 	demoExpertRate  = 3e-3
 )
 
-// expert trains an expert, tests it, deploys it, and shows how it answers behind
-// the router.
-func (c *demoCmd) expert(ctx context.Context, ch *chain) error {
+// expert trains an expert, tests it, and deploys it. It returns the picture of a
+// test, and what came of that.
+func (c *demoCmd) expert(ctx context.Context, ch *chain) (picture string, trial eval.Trial, err error) {
 	dirs, err := synth.Generate(ctx, filepath.Join(c.Out, "lessons"), synth.Options{
 		Experts: []string{demoExpert}, Images: demoLessons, Tests: demoExpertTests, Seed: demoSeed, Scale: demoScale, Workers: c.Workers,
 		Time: time.Date(2026, 1, 5, 9, 30, 0, 0, time.Local), Exp: "demo",
 		Each: map[string]synth.Setting{demoExpert: {Tasks: map[string]float64{demoExpertTask: 1}}},
 	}, nil)
 	if err != nil {
-		return err
+		return "", trial, err
 	}
 	t, err := ch.trainExpert(ctx, demoExpert)
 	if err != nil {
-		return err
+		return "", trial, err
 	}
 	t.From, t.Name = dirs[0], demoExpertRun
 	t.Settings = stage.Settings{Preset: "tiny", Steps: demoExpertSteps, EvalEvery: demoExpertSteps, Rate: demoExpertRate}
 	trained, err := t.Run(ctx)
 	if err != nil {
-		return err
+		return "", trial, err
 	}
 	ch.sayTrainedExpert(trained)
 	test, err := ch.testExpert(ctx, demoExpert)
 	if err != nil {
-		return err
+		return "", trial, err
 	}
 	test.Dataset, test.Name = trained.Dataset, trained.Name
 	tested, err := test.Run(ctx)
 	if err != nil {
-		return err
+		return "", trial, err
 	}
 	ch.sayTested(tested)
 	_, err = (&stage.DeployExpert{
 		Place: ch.Place, Checkpoint: stage.ExpertCheckpointPath(trained.Dataset, trained.Name), Base: ch.base, View: test.View, Device: test.Device,
 	}).Run(ctx)
 	if err != nil {
-		return err
+		return "", trial, err
 	}
-	first := tested.Trials[0]
-	return c.together(ctx, ch, filepath.Join(dirs[0], filepath.FromSlash(first.Picture)), first)
+	trial = tested.Trials[0]
+	return filepath.Join(dirs[0], filepath.FromSlash(trial.Picture)), trial, nil
 }
 
 // together asks router and expert with a screen, as mole infer and mole serve

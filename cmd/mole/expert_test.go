@@ -92,7 +92,7 @@ func TestDemoExpert(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = ch.close() }()
-	if err := (&demoCmd{Out: state}).expert(t.Context(), ch); err != nil {
+	if _, _, err := (&demoCmd{Out: state}).expert(t.Context(), ch); err != nil {
 		t.Fatal(err)
 	}
 	var passed, all int
