@@ -25,9 +25,14 @@ func newParker() parker { return parker{wake: make(chan struct{}, 1)} }
 
 // await returns when ready reports true. Whoever makes it true must call
 // rouse afterwards.
+//
+// Announcing sleep, then asking ready, and making ready true, then asking for the
+// announcement: one of the two must see the other's. All writes of this kind
+// exchange or add, because emulators have been seen to let a load overtake a plain
+// atomic store, which processors do not.
 func (p *parker) await(ready func() bool) {
 	for !p.spin(ready) {
-		p.asleep.Store(true)
+		p.asleep.Swap(true)
 		// What became true before the line above was not roused: take the
 		// announcement back, unless someone has answered it already.
 		if ready() && p.asleep.CompareAndSwap(true, false) {

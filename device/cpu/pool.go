@@ -80,7 +80,7 @@ func newPool(n int) *pool {
 
 // close ends the goroutines and waits for them.
 func (p *pool) close() {
-	p.quit.Store(true)
+	p.quit.Swap(true) // see [parker.await]
 	for _, w := range p.workers[1:] {
 		w.rouse()
 	}
@@ -114,7 +114,7 @@ func (p *pool) open(t task, n, grain int) {
 		p.parts[i].next.Store(int64(cut(n, i, count, grain)))
 		p.parts[i].end = int64(cut(n, i+1, count, grain))
 	}
-	p.state.Store(p.state.Load()&^(stateTask-1) + stateTask + stateOpen)
+	p.state.Add(stateTask + stateOpen) // it was closed, with no worker in it
 	for i := 1; i < count && i*grain < n; i++ {
 		p.workers[i].rouse()
 	}
