@@ -34,8 +34,8 @@ type vecTier struct {
 var vecTiers = [...]vecTier{
 	AVX2: {
 		lanes: 8,
-		f32:   vecF32AVX2, colsF32: []int{4, 4, 2, 2},
-		bf16: vecBF16AVX2, colsBF16: []int{4, 4, 2, 2},
+		f32:   vecF32AVX2, colsF32: []int{4, 4, 2, 3},
+		bf16: vecBF16AVX2, colsBF16: []int{4, 4, 2, 3},
 	},
 	AVX512: {
 		lanes: 16,

@@ -7,7 +7,7 @@ var vecF32AVX2 = []vecF32{
 	vec1x4F32AVX2,
 	vec2x4F32AVX2,
 	vec3x2F32AVX2,
-	vec4x2F32AVX2,
+	vec4x3F32AVX2,
 }
 
 // vecBF16AVX2 holds the kernels of a matrix in BF16, by rows of x less one.
@@ -15,7 +15,7 @@ var vecBF16AVX2 = []vecBF16{
 	vec1x4BF16AVX2,
 	vec2x4BF16AVX2,
 	vec3x2BF16AVX2,
-	vec4x2BF16AVX2,
+	vec4x3BF16AVX2,
 }
 
 // vecF32AVX512 holds the kernels of a matrix in F32, by rows of x less one.
@@ -95,12 +95,12 @@ func vec2x4F32AVX2(steps uintptr, x *float32, xStride uintptr, w *float32, wStri
 //go:noescape
 func vec3x2F32AVX2(steps uintptr, x *float32, xStride uintptr, w *float32, wStride uintptr, sums *float32)
 
-// vec4x2F32AVX2 sets sums [4, 2] to x · wᵀ; see vecF32.
+// vec4x3F32AVX2 sets sums [4, 3] to x · wᵀ; see vecF32.
 //
 // Requires: AVX2, FMA
 //
 //go:noescape
-func vec4x2F32AVX2(steps uintptr, x *float32, xStride uintptr, w *float32, wStride uintptr, sums *float32)
+func vec4x3F32AVX2(steps uintptr, x *float32, xStride uintptr, w *float32, wStride uintptr, sums *float32)
 
 // vec1x4BF16AVX2 sets sums [1, 4] to x · wᵀ; see vecBF16.
 //
@@ -123,12 +123,12 @@ func vec2x4BF16AVX2(steps uintptr, x *float32, xStride uintptr, w *uint16, wStri
 //go:noescape
 func vec3x2BF16AVX2(steps uintptr, x *float32, xStride uintptr, w *uint16, wStride uintptr, sums *float32)
 
-// vec4x2BF16AVX2 sets sums [4, 2] to x · wᵀ; see vecBF16.
+// vec4x3BF16AVX2 sets sums [4, 3] to x · wᵀ; see vecBF16.
 //
 // Requires: AVX2, FMA
 //
 //go:noescape
-func vec4x2BF16AVX2(steps uintptr, x *float32, xStride uintptr, w *uint16, wStride uintptr, sums *float32)
+func vec4x3BF16AVX2(steps uintptr, x *float32, xStride uintptr, w *uint16, wStride uintptr, sums *float32)
 
 // vec1x4F32AVX512 sets sums [1, 4] to x · wᵀ; see vecF32.
 //

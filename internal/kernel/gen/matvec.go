@@ -10,7 +10,9 @@ import (
 // of two rows has one register of sums. Registers from the bottom up: sums, row
 // by row of x; the pieces of all rows of x, if there is room; a row of the matrix
 // in pieces; a mask. Where there are many registers and many rows, the pieces of all
-// rows of the matrix are loaded first, and then x piece by piece.
+// rows of the matrix are loaded first, and then x piece by piece. Where there are few
+// registers and many rows, the same is done one piece at a time, so that x, which is
+// longer than the first-level cache then, is loaded once for several rows of the matrix.
 type vecs struct {
 	tier string
 	bank bank
@@ -61,16 +63,20 @@ func (k vecKind) vecRows() int {
 // do not wait for each other.
 func (v vecs) most() int {
 	switch {
+	case v.wide() || v.tight():
+		return 3
 	case v.bank == ymm && v.rows > 2:
 		return 2
-	case v.wide():
-		return 3
 	}
 	return 4
 }
 
 // wide reports whether x is loaded piece by piece.
 func (v vecs) wide() bool { return v.rows > 4 }
+
+// tight reports whether each piece of the matrix and of x is loaded when its turn has
+// come. There is no register for a mask then.
+func (v vecs) tight() bool { return v.bank == ymm && v.rows == 4 }
 
 // sum returns the register of the sums of two rows.
 func (v vecs) sum(row, col int) string { return v.bank.reg(row*v.cols + col) }
@@ -126,7 +132,7 @@ func (v vecs) body(a *asm) {
 	if v.wide() {
 		a.op("LEAQ", fmt.Sprintf("(%s)(%s*4)", di, r10), r13)
 	}
-	if v.kind == vecBF16 {
+	if v.kind == vecBF16 && !v.tight() {
 		a.op("MOVL", 0xffff0000, ax)
 		a.op("VMOVD", ax, x(0))
 		a.op("VPBROADCASTD", x(0), v.mask())
@@ -135,9 +141,12 @@ func (v vecs) body(a *asm) {
 		v.bank.zero(a, i)
 	}
 	a.loop("steps")
-	if v.wide() {
+	switch {
+	case v.wide():
 		v.stepWide(a)
-	} else {
+	case v.tight():
+		v.stepTight(a)
+	default:
 		v.step(a)
 	}
 	a.op("ADDQ", v.bank.bytes, si)
@@ -190,6 +199,37 @@ func (v vecs) stepWide(a *asm) {
 			}
 		}
 	}
+}
+
+// stepTight writes one step of all rows, piece by piece.
+func (v vecs) stepTight(a *asm) {
+	w, from := v.rows*v.cols, v.bank.reg(v.bank.count-1)
+	for c := range v.cols {
+		v.fetch(a, c, 1)
+	}
+	for p := range v.kind.pieces {
+		for c := range v.cols {
+			v.loadPiece(a, c, p, v.bank.reg(w+c))
+		}
+		for row := range v.rows {
+			a.op("VMOVUPS", row4(di, r10, r11, row, p*v.bank.bytes), from)
+			for c := range v.cols {
+				v.add(a, from, v.bank.reg(w+c), v.sum(row, c))
+			}
+		}
+	}
+}
+
+// loadPiece writes the load of one piece of a row of the matrix.
+func (v vecs) loadPiece(a *asm, col, piece int, to string) {
+	a.op("VMOVUPS", row4(si, r8, r9, col, 0), to)
+	if v.kind != vecBF16 {
+		return
+	}
+	if piece == 1 {
+		a.op("VPSRLD", 16, to, to)
+	}
+	a.op("VPSLLD", 16, to, to)
 }
 
 // loadW writes the loads of a step of one row of the matrix. A register of bfloat16
