@@ -780,6 +780,27 @@ store:
 	VZEROUPPER
 	RET
 
+// func gemmAhead(c *float32, stride uintptr, rows uintptr, lines uintptr)
+// Requires: AVX2
+TEXT ·gemmAhead(SB), NOSPLIT, $0-32
+	MOVQ c+0(FP), DI
+	MOVQ stride+8(FP), R8
+	MOVQ rows+16(FP), CX
+	MOVQ lines+24(FP), R10
+rows:
+	MOVQ DI, AX
+	MOVQ R10, DX
+lines:
+	WORD $0x0d0f; BYTE $0x08 // PREFETCHW (AX)
+	ADDQ $64, AX
+	DECQ DX
+	JNZ lines
+	ADDQ R8, DI
+	DECQ CX
+	JNZ rows
+	VZEROUPPER
+	RET
+
 // func gemmPeakAVX2(n uintptr)
 // Requires: AVX2, FMA
 TEXT ·gemmPeakAVX2(SB), NOSPLIT, $0-8

@@ -393,6 +393,26 @@ store:
 	BNE rows
 	RET
 
+// func gemmAhead(c *float32, stride uintptr, rows uintptr, lines uintptr)
+// Requires: ASIMD
+TEXT ·gemmAhead(SB), NOSPLIT, $0-32
+	MOVD c+0(FP), R0
+	MOVD stride+8(FP), R2
+	MOVD rows+16(FP), R11
+	MOVD lines+24(FP), R4
+rows:
+	MOVD R0, R9
+	MOVD R4, R12
+lines:
+	PRFM (R9), PSTL1KEEP
+	ADD $64, R9
+	SUBS $1, R12
+	BNE lines
+	ADD R2, R0
+	SUBS $1, R11
+	BNE rows
+	RET
+
 // func gemmPeakNEON(n uintptr)
 // Requires: ASIMD
 TEXT ·gemmPeakNEON(SB), NOSPLIT, $0-8

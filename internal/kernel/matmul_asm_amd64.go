@@ -165,6 +165,13 @@ func gemmRound(p *float32, groups uintptr)
 //go:noescape
 func gemmFinish(c *float32, stride uintptr, tile *float32, rows uintptr, groups uintptr, bias *float32, alpha float32, beta float32)
 
+// gemmAhead fetches rows of 16·lines elements, stride bytes apart, at c to write to them.
+//
+// Requires: AVX2
+//
+//go:noescape
+func gemmAhead(c *float32, stride uintptr, rows uintptr, lines uintptr)
+
 // gemmPeakAVX2 does 384 multiplications and additions n times, for benchmarks.
 //
 // Requires: AVX2, FMA

@@ -154,6 +154,7 @@ func (g *gemm) tiles(first, last int) {
 		q := g.panel(p)
 		for t := first; t < last; t++ {
 			top := g.top(t)
+			g.ahead(&q, top, g.top(t+1)-top)
 			sums := g.tile(&q, start, top, g.top(t+1)-top)
 			if g.last() {
 				g.complete(&q, sums, start, top)
@@ -202,6 +203,13 @@ func (g *gemm) complete(q *gemmPanel, sums []float32, start, top int) {
 		return
 	}
 	g.finish(q, sums, g.C[(g.row+top)*g.LDC+q.col:], g.LDC, g.bias(q))
+}
+
+// ahead fetches the rows of C that a tile will be written to, while it is computed.
+func (g *gemm) ahead(q *gemmPanel, top, height int) {
+	if g.last() && q.cols == q.width {
+		gemmAhead(&g.C[(g.row+top)*g.LDC+q.col], uintptr(4*g.LDC), uintptr(height), uintptr(q.width/gemmRowLanes))
+	}
 }
 
 // bias returns the part of Bias that belongs to a panel, or nil.

@@ -63,6 +63,11 @@ func neonFinishBody(a *asm) {
 	a.ret()
 }
 
+// neonAheadBody does what [ahead] says.
+func neonAheadBody(a *asm) {
+	aheadBody(a, "MOVD", "ADD", func() { a.op("PRFM", ax.at(0), "PSTL1KEEP") })
+}
+
 // scalePair multiplies registers first and the next by a factor.
 func scalePair(a *asm, factor, first int) {
 	fmul.three(a, factor, first, first)

@@ -19,6 +19,7 @@ func neonPackers() []*function {
 		copyRows("gemmCopyBF16", "uint16", 2, nil),
 		round(),
 		finish(),
+		ahead(),
 	}
 	bodies := []func(a *asm){
 		func(a *asm) { neonTransposeBody(a, neonStoreColumn) },
@@ -27,6 +28,7 @@ func neonPackers() []*function {
 		func(a *asm) { neonCopyBody(a, 2) },
 		neonRoundBody,
 		neonFinishBody,
+		neonAheadBody,
 	}
 	for i, f := range list {
 		f.requires = "ASIMD"

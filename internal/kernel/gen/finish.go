@@ -65,6 +65,39 @@ func finish() *function {
 	}
 }
 
+// ahead returns the function that fetches what finish will write.
+func ahead() *function {
+	return &function{
+		name:     "gemmAhead",
+		doc:      []string{"fetches rows of 16·lines elements, stride bytes apart, at c to write to them."},
+		requires: packRequires,
+		params:   []param{{"c", "*float32"}, {"stride", "uintptr"}, {"rows", "uintptr"}, {"lines", "uintptr"}},
+		body: func(a *asm) {
+			aheadBody(a, "MOVQ", "ADDQ", func() {
+				// Go's assembler has no PREFETCHW; processors without it do nothing.
+				a.op("WORD", "$0x0d0f; BYTE $0x08 // PREFETCHW (AX)")
+			})
+		},
+	}
+}
+
+// aheadBody writes ahead with the instructions of an architecture that copy a register
+// and add one, and fetch, which fetches the line at ax.
+func aheadBody(a *asm, move, add string, fetch func()) {
+	const line = 64
+	a.args(di, r8, cx, r10)
+	a.label("rows")
+	a.op(move, di, ax)
+	a.op(move, r10, dx)
+	a.label("lines")
+	fetch()
+	a.advance(ax, line)
+	a.next(dx, "lines")
+	a.op(add, r8, di)
+	a.next(cx, "rows")
+	a.ret()
+}
+
 func finishBody(a *asm) {
 	const alpha, beta = 14, 15
 	a.args(di, r8, si, cx, r10, r11)

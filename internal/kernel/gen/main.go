@@ -101,7 +101,7 @@ func products() unit {
 // and for pairs of bfloat16, packers for AVX2 that serve both of the first, and
 // such for pairs. The line above each says which instructions it requires;
 // matmul_amd64.go chooses.`,
-		functions: slices.Concat(packers(), pairPackers(), []*function{round(), finish()}),
+		functions: slices.Concat(packers(), pairPackers(), []*function{round(), finish(), ahead()}),
 	}
 	for _, t := range append(slices.Clone(tiers), bf16Tier) {
 		u.functions = append(u.functions, peak(t))
