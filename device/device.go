@@ -184,6 +184,11 @@ const (
 type Attention struct {
 	Scale    float32   // multiplies q·k, usually 1/√D
 	Segments []Segment // cover the query rows 0..T-1 in order, without gap
+
+	// Round allows a device whose products with matrices in BF16 round the other
+	// operand to round q, k, v and the probabilities too. Gradients are those of
+	// operands that are not rounded.
+	Round bool
 }
 
 // Segment is a run of query rows with one view of the keys. Query row Start+i

@@ -70,7 +70,8 @@ type attentionTask struct {
 	dst, lse, q, k, v []float32
 	scale             float64
 	segments          []device.Segment
-	rows              int // of queries
+	rows              int  // of queries
+	round             bool // to pairs of bfloat16
 }
 
 func (t *attentionTask) run(w *worker, from, to int) {
@@ -180,6 +181,7 @@ func (d *Device) Attention(dst, lse, q, k, v tensor.Tensor, o device.Attention) 
 	}
 	d.tasks.attention = attentionTask{
 		s, d.tier, f32(dst), f32(lse), f32(q), f32(k), f32(v), float64(o.Scale), o.Segments, rows,
+		o.Round && d.precision == BF16 && d.tier.AttentionPairs(s.d),
 	}
 	d.pool.run(&d.tasks.attention, s.tiles(rows), 1)
 	d.tasks.attention = attentionTask{}

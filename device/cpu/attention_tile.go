@@ -17,11 +17,15 @@ import (
 func (t *attentionTask) tilePart(w *worker, s *device.Segment, lo, hi, g int) {
 	first, end := t.group(g)
 	n := end - first
-	if hi-lo == 1 && t.tier.HeadsTogether(n, t.d) {
+	if hi-lo == 1 && !t.round && t.tier.HeadsTogether(n, t.d) {
 		t.rowPart(w, s, lo, first, n, g)
 		return
 	}
-	w.tile.Begin(t.tier, hi-lo, float32(t.scale))
+	if t.round {
+		w.tile.BeginPairs(t.tier, hi-lo, float32(t.scale))
+	} else {
+		w.tile.Begin(t.tier, hi-lo, float32(t.scale))
+	}
 	for h := range n {
 		w.tile.Query(h, t.queries(t.q, lo, first+h), t.count*t.d)
 	}

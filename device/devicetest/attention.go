@@ -19,6 +19,7 @@ type attention struct {
 	p        [][]float64 // [T·H][S] probabilities, 0 where not seen
 	y, lse   []float64
 	rowError []float64 // [T·H] relative error of a row of p
+	round    bool      // to bfloat16, as the device likes
 }
 
 // query returns where row i of head h begins, key where row j of the key head
@@ -81,9 +82,17 @@ func (a *attention) boundY() []bound {
 		for j, p := range a.p[row] {
 			mag += p * math.Abs(a.v[a.key(j, row%a.count)+c])
 		}
-		list[at] = bound{a.y[at], a.rowError[row]*mag + slack(a.s, mag)}
+		list[at] = bound{a.y[at], (a.rowError[row]+a.rounding())*mag + slack(a.s, mag)}
 	}
 	return list
+}
+
+// rounding returns the relative error of a probability that is rounded.
+func (a *attention) rounding() float64 {
+	if a.round {
+		return 1.0 / (1 << 8)
+	}
+	return 0
 }
 
 // boundLSE returns the bounds of the logs of the denominators: an error of p is
@@ -167,6 +176,17 @@ func checkAttention(x *trial) {
 	}
 }
 
+// checkAttentionRounding checks attention that may be rounded, on operands that
+// rounding does not change.
+func checkAttentionRounding(x *trial) {
+	for i, v := range x.views(false) {
+		a := x.attention(v, headSizes[i%len(headSizes)])
+		a.round = true
+		x.try("rounded: %s, H=%d K=%d D=%d", a.name, a.count, a.keys, a.d)
+		x.attend(a)
+	}
+}
+
 // checkAttentionDifferences compares the gradients of a device, and the formulas
 // that checkAttention uses, with differences in every element.
 func checkAttentionDifferences(x *trial) {
@@ -202,25 +222,20 @@ func (x *trial) attention(v *view, s heads) *attention {
 // tryAttention runs both operations. Each is given operands of its own, and the
 // gradient y and lse as the reference has them.
 func (x *trial) tryAttention(a *attention, grads func() (dq, dk, dv []bound)) {
-	o := device.Attention{Scale: float32(a.scale), Segments: a.segments}
 	x.try("%s, H=%d K=%d D=%d", a.name, a.count, a.keys, a.d)
-	q, k, v := x.attentionOperands(a)
-	y, lse := x.empty("dst", a.t, a.count, a.d), x.empty("lse", a.t, a.count)
-	x.dev.Attention(y.Tensor, lse.Tensor, q.Tensor, k.Tensor, v.Tensor, o)
-	x.expect(y, a.boundY)
-	x.expect(lse, a.boundLSE)
+	x.attend(a)
 	if a.view.forward {
 		return
 	}
 
 	x.try("gradient: %s, H=%d K=%d D=%d", a.name, a.count, a.keys, a.d)
-	q, k, v = x.attentionOperands(a)
+	q, k, v := x.attentionOperands(a)
 	dy := x.normal("dy", a.t, a.count, a.d)
 	a.dy = dy.values
-	y, lse = x.source("y", a.y, a.t, a.count, a.d), x.source("lse", a.lse, a.t, a.count)
+	y, lse := x.source("y", a.y, a.t, a.count, a.d), x.source("lse", a.lse, a.t, a.count)
 	dq := x.empty("dq", a.t, a.count, a.d)
 	dk, dv := x.empty("dk", a.s, a.keys, a.d), x.empty("dv", a.s, a.keys, a.d)
-	x.dev.AttentionGrad(dq.Tensor, dk.Tensor, dv.Tensor, dy.Tensor, y.Tensor, lse.Tensor, q.Tensor, k.Tensor, v.Tensor, o)
+	x.dev.AttentionGrad(dq.Tensor, dk.Tensor, dv.Tensor, dy.Tensor, y.Tensor, lse.Tensor, q.Tensor, k.Tensor, v.Tensor, a.options())
 	var wantK, wantV []bound
 	x.expect(dq, func() (wantQ []bound) {
 		wantQ, wantK, wantV = grads()
@@ -230,10 +245,31 @@ func (x *trial) tryAttention(a *attention, grads func() (dq, dk, dv []bound)) {
 	x.expect(dv, func() []bound { return wantV })
 }
 
+// attend runs the operation forward.
+func (x *trial) attend(a *attention) {
+	q, k, v := x.attentionOperands(a)
+	y, lse := x.empty("dst", a.t, a.count, a.d), x.empty("lse", a.t, a.count)
+	x.dev.Attention(y.Tensor, lse.Tensor, q.Tensor, k.Tensor, v.Tensor, a.options())
+	x.expect(y, a.boundY)
+	x.expect(lse, a.boundLSE)
+}
+
+// options returns those of the operations.
+func (a *attention) options() device.Attention {
+	return device.Attention{Scale: float32(a.scale), Segments: a.segments, Round: a.round}
+}
+
 // attentionOperands draws q, k and v and computes what they give.
 func (x *trial) attentionOperands(a *attention) (q, k, v *array) {
-	q = x.normal("q", a.t, a.count, a.d)
-	k, v = x.normal("k", a.s, a.keys, a.d), x.normal("v", a.s, a.keys, a.d)
+	draw := func(name string, extents ...int) *array {
+		values := x.draw(shapeOf(extents).Len())
+		if a.round {
+			values = roundAll(values)
+		}
+		return x.source(name, values, extents...)
+	}
+	q = draw("q", a.t, a.count, a.d)
+	k, v = draw("k", a.s, a.keys, a.d), draw("v", a.s, a.keys, a.d)
 	a.q, a.k, a.v = q.values, k.values, v.values
 	a.forward()
 	return q, k, v

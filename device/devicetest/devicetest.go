@@ -45,6 +45,7 @@ var operations = []check{
 	{"gelu", checkGELU},
 	{"attention", checkAttention},
 	{"attention differences", checkAttentionDifferences},
+	{"attention rounding", checkAttentionRounding},
 	{"cross entropy", checkCrossEntropy},
 	{"sum of squares", checkSumSquares},
 	{"adamw", checkAdamW},

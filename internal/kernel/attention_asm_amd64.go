@@ -58,6 +58,42 @@ var tile16ColumnsAVX512 = []tileMicro{
 	tile14x16AVX512,
 }
 
+// tile32ColumnsAVX512BF16 holds the micro-kernels of 32 columns, by height less one.
+var tile32ColumnsAVX512BF16 = []tileMicro{
+	tile1x32AVX512BF16,
+	tile2x32AVX512BF16,
+	tile3x32AVX512BF16,
+	tile4x32AVX512BF16,
+	tile5x32AVX512BF16,
+	tile6x32AVX512BF16,
+	tile7x32AVX512BF16,
+	tile8x32AVX512BF16,
+	tile9x32AVX512BF16,
+	tile10x32AVX512BF16,
+	tile11x32AVX512BF16,
+	tile12x32AVX512BF16,
+	tile13x32AVX512BF16,
+	tile14x32AVX512BF16,
+}
+
+// tile16ColumnsAVX512BF16 holds the micro-kernels of 16 columns, by height less one.
+var tile16ColumnsAVX512BF16 = []tileMicro{
+	tile1x16AVX512BF16,
+	tile2x16AVX512BF16,
+	tile3x16AVX512BF16,
+	tile4x16AVX512BF16,
+	tile5x16AVX512BF16,
+	tile6x16AVX512BF16,
+	tile7x16AVX512BF16,
+	tile8x16AVX512BF16,
+	tile9x16AVX512BF16,
+	tile10x16AVX512BF16,
+	tile11x16AVX512BF16,
+	tile12x16AVX512BF16,
+	tile13x16AVX512BF16,
+	tile14x16AVX512BF16,
+}
+
 // attendSoftmaxAVX2 turns scores into exp(scale·score − top), 0 for keys that are
 // not seen. state holds top, the largest score so far, total, the sum of the
 // exponentials so far, and what shrinks all earlier ones, each 64 lanes apart.
@@ -399,6 +435,218 @@ func tile13x16AVX512(depth uintptr, a *float32, b *float32, c *float32, aStep ui
 //
 //go:noescape
 func tile14x16AVX512(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile1x32AVX512BF16 sets c [1, 32] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile1x32AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile2x32AVX512BF16 sets c [2, 32] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile2x32AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile3x32AVX512BF16 sets c [3, 32] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile3x32AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile4x32AVX512BF16 sets c [4, 32] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile4x32AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile5x32AVX512BF16 sets c [5, 32] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile5x32AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile6x32AVX512BF16 sets c [6, 32] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile6x32AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile7x32AVX512BF16 sets c [7, 32] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile7x32AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile8x32AVX512BF16 sets c [8, 32] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile8x32AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile9x32AVX512BF16 sets c [9, 32] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile9x32AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile10x32AVX512BF16 sets c [10, 32] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile10x32AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile11x32AVX512BF16 sets c [11, 32] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile11x32AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile12x32AVX512BF16 sets c [12, 32] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile12x32AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile13x32AVX512BF16 sets c [13, 32] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile13x32AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile14x32AVX512BF16 sets c [14, 32] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile14x32AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile1x16AVX512BF16 sets c [1, 16] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile1x16AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile2x16AVX512BF16 sets c [2, 16] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile2x16AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile3x16AVX512BF16 sets c [3, 16] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile3x16AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile4x16AVX512BF16 sets c [4, 16] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile4x16AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile5x16AVX512BF16 sets c [5, 16] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile5x16AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile6x16AVX512BF16 sets c [6, 16] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile6x16AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile7x16AVX512BF16 sets c [7, 16] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile7x16AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile8x16AVX512BF16 sets c [8, 16] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile8x16AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile9x16AVX512BF16 sets c [9, 16] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile9x16AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile10x16AVX512BF16 sets c [10, 16] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile10x16AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile11x16AVX512BF16 sets c [11, 16] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile11x16AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile12x16AVX512BF16 sets c [12, 16] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile12x16AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile13x16AVX512BF16 sets c [13, 16] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile13x16AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// tile14x16AVX512BF16 sets c [14, 16] to a · b, or adds that to it; see tileMicro.
+//
+// Requires: AVX512F, AVX512_BF16
+//
+//go:noescape
+func tile14x16AVX512BF16(depth uintptr, a *float32, b *float32, c *float32, aStep uintptr, bStep uintptr, aRow uintptr, cRow uintptr, add bool)
+
+// attendRound sets n rows of 8·groups pairs to rows of src, rounded. Strides are in
+// bytes.
+//
+// Requires: AVX512F, AVX512BW, AVX512_BF16
+//
+//go:noescape
+func attendRound(src *float32, srcStride uintptr, n uintptr, dst *float32, dstStride uintptr, groups uintptr)
+
+// attendJoin sets n rows of 16·groups pairs to rows 2i and 2i+1 of src side by side,
+// rounded. Strides are in bytes. src may be dst.
+//
+// Requires: AVX512F, AVX512BW, AVX512_BF16
+//
+//go:noescape
+func attendJoin(src *float32, srcStride uintptr, n uintptr, dst *float32, dstStride uintptr, groups uintptr)
 
 // attendSoftmaxOn runs a kernel of tier t.
 func attendSoftmaxOn(t Tier, scores *float32, free uintptr, rest uintptr, sees *int32, state *float32, scale float32) {

@@ -17,7 +17,7 @@ func (t Tier) HeadsTogether(n, d int) bool {
 // BeginHeads makes the tile ready for one query of n heads on tier t. Scores are q·k
 // times scale.
 func (a *AttentionTile) BeginHeads(t Tier, n int, scale float32) {
-	a.tier, a.rows, a.scale = t, n, scale
+	a.Begin(t, n, scale)
 	head := &a.heads[0]
 	clear(head.sum[:n*a.d])
 	clear(a.scores[:AttentionKeys*tileRows]) // lanes without head

@@ -6,7 +6,8 @@ import "math"
 // one head, side by side in the lanes of registers, and a block of keys. The
 // scores of a tile are a product, [keys, rows]; the softmax runs down its
 // columns, one query a lane; the sum over values is another product,
-// [D, rows], and so are all gradients. All of it is float32.
+// [D, rows], and so are all gradients. All of it is float32, unless the two products
+// on the way forward are asked for in pairs of bfloat16.
 
 const (
 	// AttentionRows is the number of query rows of a tile.
@@ -57,7 +58,8 @@ const (
 // The zero value is ready. It is not safe for concurrent use.
 type AttentionTile struct {
 	tier           Tier
-	d, width       int // of a head, and filled up to whole registers
+	paired         bool // the products are of pairs of bfloat16
+	d, width       int  // of a head, and filled up to whole registers
 	scale          float32
 	rows           int // of queries
 	heads          []tileHead
@@ -94,7 +96,14 @@ func (h *tileHead) reserve(d, width int, grad bool) {
 // Begin makes the tile ready for rows query rows on tier t, not the generic
 // one. Scores are q·k times scale.
 func (a *AttentionTile) Begin(t Tier, rows int, scale float32) {
-	a.tier, a.rows, a.scale = t, rows, scale
+	a.tier, a.paired, a.rows, a.scale = t, false, rows, scale
+}
+
+// BeginPairs is Begin for attention whose queries, keys, probabilities and values are
+// rounded to bfloat16, where [Tier.AttentionPairs] says so. No gradient is.
+func (a *AttentionTile) BeginPairs(t Tier, rows int, scale float32) {
+	a.Begin(t, rows, scale)
+	a.paired = true
 }
 
 // TileWidth returns the elements of a row of gradients of keys and values of
@@ -104,7 +113,7 @@ func TileWidth(d int) int { return (d + 15) &^ 15 }
 // Query sets the query rows of head h, which begin stride elements apart.
 func (a *AttentionTile) Query(h int, q []float32, stride int) {
 	head := &a.heads[h]
-	a.columns(head.q, q, stride)
+	a.columns(head.q, q, stride, a.paired)
 	clear(head.sum)
 	for i := range tileRows {
 		head.state[stateTop][i], head.state[stateTotal][i] = -math.MaxFloat32, 0
@@ -115,8 +124,13 @@ func (a *AttentionTile) Query(h int, q []float32, stride int) {
 // apart. Query row i sees the first seen + i·step of them, or all.
 func (a *AttentionTile) Keys(k, v []float32, n, stride, seen, step int) {
 	a.count = n
-	tileCopy(a.keys, k, n, stride, a.d, a.width)
-	tileCopy(a.values, v, n, stride, a.d, a.width)
+	if a.paired {
+		pairKeys(a.keys, k, n, stride, a.d, a.width)
+		pairValues(a.values, v, n, stride, a.d, a.width)
+	} else {
+		tileCopy(a.keys, k, n, stride, a.d, a.width)
+		tileCopy(a.values, v, n, stride, a.d, a.width)
+	}
 	for i := range a.sees {
 		a.sees[i] = int32(seen + i*step)
 	}
@@ -131,14 +145,34 @@ func (a *AttentionTile) Attend(h int) {
 		if n == 0 {
 			continue
 		}
-		t.product(n, vecs, a.d, matrix{a.keys, a.width, 1}, head.q[lane:], tileRows, a.scores[lane:], tileRows, false)
+		a.score(head, lane, vecs, n)
 		for i := lane; i < lane+vecs*t.lanes; i += t.lanes {
 			free := a.free(i, n)
 			attendSoftmaxOn(a.tier, &a.scores[i], uintptr(free), uintptr(n-free), &a.sees[i], &head.state[0][i], a.scale)
 			attendScaleOn(a.tier, &head.sum[i], uintptr(a.d), &head.state[stateShrink][i])
 		}
-		t.product(a.d, vecs, n, matrix{a.values, 1, a.width}, a.scores[lane:], tileRows, head.sum[lane:], tileRows, true)
+		a.gather(head, lane, vecs, n)
 	}
+}
+
+// score sets the scores of n keys and the rows in vecs registers from lane on.
+func (a *AttentionTile) score(head *tileHead, lane, vecs, n int) {
+	t, depth := &tileTiers[a.tier], a.d
+	if a.paired {
+		t, depth = &tilePairs, a.d/2
+	}
+	t.product(n, vecs, depth, matrix{a.keys, a.width, 1}, head.q[lane:], tileRows, a.scores[lane:], tileRows, false)
+}
+
+// gather adds n values, times the scores that the softmax has turned into
+// probabilities, to the sums of these rows.
+func (a *AttentionTile) gather(head *tileHead, lane, vecs, n int) {
+	t, depth := &tileTiers[a.tier], n
+	if a.paired {
+		t, depth = &tilePairs, (n+1)/2
+		pairScores(a.scores[lane:], vecs, n)
+	}
+	t.product(a.d, vecs, depth, matrix{a.values, 1, a.width}, a.scores[lane:], tileRows, head.sum[lane:], tileRows, true)
 }
 
 // panel returns the number of registers that the rows from lane on take, two
@@ -169,8 +203,14 @@ func (a *AttentionTile) Result(h int, y []float32, stride int, lse []float32, ls
 	tileRowsOf(y, stride, head.sum, a.d, a.rows)
 }
 
-// columns sets dst [D, rows] to the rows of src.
-func (a *AttentionTile) columns(dst, src []float32, stride int) {
+// columns sets dst [D, rows] to the rows of src, or [D/2, rows] to pairs of their
+// elements.
+func (a *AttentionTile) columns(dst, src []float32, stride int, pairs bool) {
 	n := tileTiers[a.tier].lanes
-	tileColumns(dst, src, nil, stride, a.d, a.rows, (a.rows+n-1)/n*n)
+	padded := (a.rows + n - 1) / n * n
+	if pairs {
+		pairColumns(dst, src, stride, a.d, a.rows, padded)
+		return
+	}
+	tileColumns(dst, src, nil, stride, a.d, a.rows, padded)
 }

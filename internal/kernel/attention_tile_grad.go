@@ -5,9 +5,9 @@ package kernel
 func (a *AttentionTile) QueryGrad(h int, q, y, dy []float32, stride int, lse []float32, lseStride int) {
 	head := &a.heads[h]
 	clear(head.sum)
-	a.columns(head.q, q, stride)
-	a.columns(head.dy, dy, stride)
-	a.columns(a.slopes, y, stride)
+	a.columns(head.q, q, stride, false)
+	a.columns(head.dy, dy, stride, false)
+	a.columns(a.slopes, y, stride, false)
 	tileCopy(head.qRows, q, a.rows, stride, a.d, a.width)
 	tileCopy(head.dyRows, dy, a.rows, stride, a.d, a.width)
 	for i := range head.state[stateLSE] {

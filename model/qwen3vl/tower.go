@@ -157,7 +157,7 @@ func (n *Net) blockForward(b *block, x, dst tensor.Tensor, t *tower) blockTape {
 	p.mean1, p.rstd1 = n.layerNorm(a, x, b.norm1)
 	p.q, p.k, p.v = n.arena.F32(rows, width), n.arena.F32(rows, width), n.arena.F32(rows, width)
 	p.qkv = n.linear(b.qkv, a, nil, p.q, p.k, p.v)
-	n.look(&p, t)
+	n.look(b, &p, t)
 	p.proj = n.linear(b.proj, p.y.Reshape(x.Shape), nil, p.mid)
 	n.dev.Add(p.mid, p.mid, x)
 
@@ -173,14 +173,16 @@ func (n *Net) blockForward(b *block, x, dst tensor.Tensor, t *tower) blockTape {
 }
 
 // look rotates p.q and p.k and sets p.y to the attention of the frame.
-func (n *Net) look(p *blockTape, t *tower) {
+func (n *Net) look(b *block, p *blockTape, t *tower) {
 	v := &n.config.Vision
 	heads := tensor.Shape{p.q.Shape[0], v.Heads, v.HeadDim()}
 	p.q, p.k, p.v = p.q.Reshape(heads), p.k.Reshape(heads), p.v.Reshape(heads)
 	n.dev.RoPE(p.q, t.cos, t.sin, 1)
 	n.dev.RoPE(p.k, t.cos, t.sin, 1)
 	p.y, p.lse = n.arena.Alloc(tensor.F32, heads), n.arena.F32(heads[0], heads[1])
-	n.dev.Attention(p.y, p.lse, p.q, p.k, p.v, t.attention)
+	o := t.attention
+	o.Round = b.qkv.w.DType == tensor.BF16 // as the products beside it
+	n.dev.Attention(p.y, p.lse, p.q, p.k, p.v, o)
 }
 
 // layerNorm sets dst to x normed by w and returns mean and 1/deviation.

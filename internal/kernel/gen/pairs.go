@@ -37,6 +37,12 @@ func roundPairs(a *asm, low, high, dst int) {
 	evex(a, "VCVTNE2PS2BF16", 0x72, prefixF2, low, high, dst)
 }
 
+// roundLanes sets the lower half of register dst to the elements of src, rounded
+// to bfloat16.
+func roundLanes(a *asm, src, dst int) {
+	evex(a, "VCVTNEPS2BF16", 0x72, prefixF3, src, 0, dst)
+}
+
 // pairPackers returns the packers of pairs.
 func pairPackers() []*function {
 	return []*function{

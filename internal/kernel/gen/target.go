@@ -8,6 +8,8 @@ type target struct {
 	sets     []set
 	products func() []unit // of matrices
 	tiles    []table       // micro-kernels of attention
+	pairs    []table       // the same for pairs of bfloat16
+	packers  []*function   // of attention, for those
 	data     string        // of vector kernels, besides constants
 }
 
@@ -26,6 +28,10 @@ func targets() []target {
 			x86.tiles = append(x86.tiles, t.table("tile", "tileMicro", vecs, func(m micro) *function { return tile{m}.function() }))
 		}
 	}
+	for _, vecs := range bf16Tier.vecs {
+		x86.pairs = append(x86.pairs, bf16Tier.table("tile", "tileMicro", vecs, func(m micro) *function { return tile{m}.function() }))
+	}
+	x86.packers = attentionPackers()
 	arm := target{arch: arm64{}, products: func() []unit { return []unit{neonProducts()} }, sets: []set{{"NEON", &neon{}}}}
 	for _, t := range neonTiers {
 		arm.tiles = append(arm.tiles, t.table("tile", "tileMicro", t.vecs[0], func(m micro) *function { return neonTile{tile{m}}.function() }))
@@ -59,7 +65,15 @@ func (t target) attention() unit {
 			u.add(tiles)
 		}
 	}
-	u.seal(used, "", t.names(), "attendSoftmax", "attendGrad", "attendScale", "attendDot")
+	for _, tiles := range t.pairs {
+		u.add(tiles)
+	}
+	u.functions = append(u.functions, t.packers...)
+	data := ""
+	if len(t.packers) > 0 {
+		data = wordTurns
+	}
+	u.seal(used, data, t.names(), "attendSoftmax", "attendGrad", "attendScale", "attendDot")
 	return u
 }
 

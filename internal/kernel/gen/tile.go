@@ -26,7 +26,7 @@ func (t tile) function() *function {
 	return &function{
 		name:     fmt.Sprintf("tile%dx%d%s", t.rows, t.cols(), t.tier),
 		doc:      []string{fmt.Sprintf("sets c [%d, %d] to a · b, or adds that to it; see tileMicro.", t.rows, t.cols())},
-		requires: t.bank.requires(),
+		requires: t.instructions(),
 		params: []param{
 			{"depth", "uintptr"},
 			{"a", "*float32"},
@@ -40,6 +40,14 @@ func (t tile) function() *function {
 		},
 		body: t.body,
 	}
+}
+
+// instructions returns the instruction sets of the micro-kernel.
+func (t tile) instructions() string {
+	if t.pairs {
+		return t.requires()
+	}
+	return t.bank.requires()
 }
 
 func (t tile) body(a *asm) {
@@ -64,7 +72,7 @@ func (t tile) body(a *asm) {
 // row writes the products of row i of A with a row of B. An element that is used
 // once needs no register of its own where an instruction can spread it.
 func (t tile) row(a *asm, i int) {
-	if t.bank == zmm && t.vecs == 1 {
+	if t.bank == zmm && t.vecs == 1 && !t.pairs {
 		a.op("VFMADD231PS.BCST", t.element(i), t.bank.reg(t.b(0)), t.bank.reg(t.sum(i, 0)))
 		return
 	}
