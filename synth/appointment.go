@@ -16,7 +16,8 @@ var appointmentScreen = screen{
 		{"click-slot", 0.20, nil},
 		{"scroll-schedule", 0.10, nil},
 	},
-	draw: drawSchedule,
+	draw:    drawSchedule,
+	layouts: []layout{{"appointment", scheduleLayout}},
 }
 
 // The kinds of targets in the schedule.
@@ -34,7 +35,10 @@ const (
 )
 
 // scheduleGrid is where the slots stand; the header is above it.
-var scheduleGrid = rect(45, 27, 1542, 859)
+var (
+	scheduleGrid = rect(45, 27, 1542, 859)
+	scheduleArea = element{"schedule", area, scheduleGrid, ""}
+)
 
 // slotBox returns where n slots from slot i of a column stand.
 func slotBox(column, i, n int) image.Rectangle {
@@ -42,6 +46,12 @@ func slotBox(column, i, n int) image.Rectangle {
 	x := func(c int) int { return g.Min.X + c*g.Dx()/scheduleColumns }
 	y := func(s int) int { return g.Min.Y + s*g.Dy()/scheduleSlots }
 	return image.Rect(x(column), y(i), x(column+1), y(i+n))
+}
+
+// scheduleLayout returns what stands in the same place on every day.
+func scheduleLayout() []element {
+	columns := numbered("column", scheduleColumns, func(i int) image.Rectangle { return slotBox(i, 0, scheduleSlots) })
+	return append(columns, scheduleArea)
 }
 
 // paint is a colour with its name in prompts.
@@ -177,7 +187,7 @@ func (k *kit) scheduleSurface(out *scene, d *schedule) {
 	k.fill(k.img.Rect, k.window)
 	k.fill(scheduleGrid, k.theme.field)
 	k.scheduleLines()
-	out.elements = append(out.elements, element{"schedule", area, scheduleGrid, ""})
+	out.elements = append(out.elements, scheduleArea)
 	read := make([]string, scheduleColumns)
 	for i, name := range d.columns {
 		b := slotBox(i, 0, 1)

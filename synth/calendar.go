@@ -16,10 +16,14 @@ var calendarScreen = screen{
 		{"click-nav", 0.2, nil},
 		{"click-today", 0.1, nil},
 	},
-	draw: drawCalendar,
+	draw:    drawCalendar,
+	layouts: []layout{{"calendar", calendarLayout}},
 }
 
-// The grid of days: 6 weeks of 7 cells.
+// shownDays is the number of cells of the grid of days: 6 weeks.
+const shownDays = 42
+
+// dayGrid is where they stand, 7 in a row.
 var dayGrid = struct{ origin, pitch, cell image.Point }{image.Pt(2, 72), image.Pt(32, 15), image.Pt(24, 15)}
 
 // calendarControls are the fourteen buttons.
@@ -38,6 +42,11 @@ var calendarControls = []element{
 	{"m3", button, rect(162, 188, 18, 16), "3"},
 	{"m4", button, rect(182, 188, 18, 16), "4"},
 	{"m6", button, rect(202, 188, 18, 16), "6"},
+}
+
+// calendarLayout returns what stands in the same place in every month.
+func calendarLayout() []element {
+	return append(numbered("day", shownDays, dayBox), calendarControls...)
 }
 
 // effects are what the buttons do. The upper arrows turn the pages, the lower
@@ -75,8 +84,13 @@ func daysOf(first time.Time) int { return first.AddDate(0, 1, -1).Day() }
 
 // cell returns the element of the i-th cell.
 func (m month) cell(i int) element {
+	return element{"day", area, dayBox(i), strconv.Itoa(m.day(i).Day())}
+}
+
+// dayBox returns where the i-th cell stands.
+func dayBox(i int) image.Rectangle {
 	at := image.Pt(i%7*dayGrid.pitch.X, i/7*dayGrid.pitch.Y).Add(dayGrid.origin)
-	return element{"day", area, image.Rectangle{at, at.Add(dayGrid.cell)}, strconv.Itoa(m.day(i).Day())}
+	return image.Rectangle{at, at.Add(dayGrid.cell)}
 }
 
 // day returns the date of the i-th cell.
@@ -89,7 +103,7 @@ func drawCalendar(k *kit, task string, odds map[string]float64) *scene {
 	m := k.newMonth()
 	k.calendarSurface(s, m)
 	k.controls(s, calendarControls)
-	for i := range 42 {
+	for i := range shownDays {
 		k.dayCell(m, i)
 		s.elements = append(s.elements, m.cell(i))
 	}

@@ -22,7 +22,8 @@ var chartScreen = screen{
 		{"click-tab", 0.10, nil},
 		{"click-button", 0.10, nil},
 	},
-	draw: drawChart,
+	draw:    drawChart,
+	layouts: []layout{{"chart-screen", chartLayout}},
 }
 
 var (
@@ -30,6 +31,7 @@ var (
 	chartSummary = rect(580, 90, 560, 190)
 	chartHead    = rect(8, 300, 1111, 20)
 	chartBody    = rect(8, 320, 1111, 580)
+	chartNotes   = element{"notes-grid", area, chartBody, ""}
 )
 
 // chartTools are the buttons of the tool bar and of the lower bar.
@@ -71,6 +73,12 @@ func toothBox(n int) image.Rectangle {
 	return rect(chartTeeth.Min.X+8+34*(32-n), chartTeeth.Min.Y+94, 34, 60)
 }
 
+// chartLayout returns what stands in the same place in every record.
+func chartLayout() []element {
+	teeth := numbered("tooth", 32, func(i int) image.Rectangle { return toothBox(i + 1) })
+	return slices.Concat(chartTabs, chartTools, teeth, []element{chartNotes})
+}
+
 // drawChart draws a patient's record.
 func drawChart(k *kit, task string, odds map[string]float64) *scene {
 	s := &scene{}
@@ -93,7 +101,7 @@ func drawChart(k *kit, task string, odds map[string]float64) *scene {
 	t.offset = k.start(task, t.height(), chartBody.Dy())
 	shown := k.drawTable(t)
 	k.scrollbar(rect(1119, 300, 19, 600), t.offset*1000/t.height(), min(1000, (t.offset+chartBody.Dy())*1000/t.height()))
-	s.elements = append(s.elements, element{"notes-grid", area, chartBody, ""})
+	s.elements = append(s.elements, chartNotes)
 	s.regions = append(s.regions, k.textOf("ocr-grid", shown, 9)...)
 	k.chartItems(s, t, shown, task, odds)
 	return k.finish(s)

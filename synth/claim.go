@@ -23,7 +23,8 @@ var claimScreen = screen{
 		{"click-tab", 0.08, nil},
 		{"verify-codes", 0, nil},
 	},
-	draw: drawClaim,
+	draw:    drawClaim,
+	layouts: []layout{{"claim-window", claimLayout}, {"billing-provider-list", listLayout(0)}, {"treating-provider-list", listLayout(1)}},
 }
 
 var (
@@ -31,6 +32,13 @@ var (
 	claimTreating = element{"treating-provider", dropdown, rect(351, 119, 155, 21), ""}
 	claimHead     = image.Rect(0, 184, 1130, 217)
 	claimBody     = image.Rect(0, 217, 1130, 384)
+	claimTable    = element{"procedures", area, claimBody, ""}
+)
+
+// The number of providers to choose from.
+const (
+	leastProviders = 6
+	mostProviders  = 18
 )
 
 // claimControls are the buttons and tabs of the claim.
@@ -82,6 +90,21 @@ type claim struct {
 	open      int       // field whose list is open, or -1
 }
 
+// claimLayout returns what stands in the same place in every claim.
+func claimLayout() []element {
+	return slices.Concat([]element{claimBilling, claimTreating, claimTable}, claimTabs, claimControls)
+}
+
+// listLayout returns the layout of a claim whose list of providers is open:
+// the field and its items, as the list covers other things and takes every
+// click.
+func listLayout(open int) func() []element {
+	c := claim{open: open}
+	return func() []element {
+		return append([]element{c.field()}, numbered("provider", mostProviders, c.listBox)...)
+	}
+}
+
 // drawClaim draws a claim.
 func drawClaim(k *kit, task string, odds map[string]float64) *scene {
 	s := &scene{}
@@ -110,7 +133,7 @@ func (k *kit) newClaim(task string) claim {
 	if task == "select-provider" {
 		c.open = k.rng.IntN(2)
 	}
-	c.providers = distinct(between(k.rng, 6, 18), func() string { return k.pool.family(k.rng) + ", " + given(k.rng)[:1] + "." })
+	c.providers = distinct(between(k.rng, leastProviders, mostProviders), func() string { return k.pool.family(k.rng) + ", " + given(k.rng)[:1] + "." })
 	slices.Sort(c.providers)
 	c.names = [2]string{pick(k.rng, c.providers), pick(k.rng, c.providers)}
 	rows := k.claimRows(c.providers)
@@ -153,7 +176,7 @@ func (k *kit) claimGrid(s *scene, c *claim) {
 	c.shown = k.drawTable(c.grid)
 	total := c.grid.height()
 	k.scrollbar(rect(1130, 217, 19, 167), c.grid.offset*1000/total, min(1000, (c.grid.offset+claimBody.Dy())*1000/total))
-	s.elements = append(s.elements, element{"procedures", area, claimBody, ""})
+	s.elements = append(s.elements, claimTable)
 	s.regions = append(s.regions, k.textOf("ocr-grid", c.shown, 7)...)
 	words := []string{"Totals", "Fee " + money(k.rng, 9000), "Billed " + money(k.rng, 9000), "Ins Est " + money(k.rng, 5000), "Pat Resp " + money(k.rng, 2000)}
 	read := make([]string, len(words))
@@ -163,9 +186,12 @@ func (k *kit) claimGrid(s *scene, c *claim) {
 	s.regions = append(s.regions, region{"ocr-line", rect(226, 387, 590, 22), strings.Join(read, "\t")})
 }
 
+// field returns the field whose list is open.
+func (c *claim) field() element { return []element{claimBilling, claimTreating}[c.open] }
+
 // listBox returns the box of item i of the open list.
 func (c *claim) listBox(i int) image.Rectangle {
-	f := []element{claimBilling, claimTreating}[c.open].box
+	f := c.field().box
 	return rect(f.Min.X+1, f.Max.Y+1+16*i, 148, 16)
 }
 

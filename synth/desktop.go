@@ -16,7 +16,8 @@ var desktopScreen = screen{
 		{"dclick-taskbar-icon", 0.25, nil},
 		{"wait-loading", 0.15, nil},
 	},
-	draw: drawDesktop,
+	draw:    drawDesktop,
+	layouts: []layout{{"icons-stacked", desktopLayout(stackedIcon)}, {"icons-sparse", desktopLayout(sparseIcon)}},
 }
 
 // The measures of the desktop.
@@ -25,6 +26,13 @@ var (
 	iconSize  = image.Pt(52, 52)
 	iconCell  = image.Pt(72, 92)
 	iconStart = image.Pt(20, 20)
+)
+
+// The number of icons on the desktop and in the task bar.
+const (
+	leastIcons = 3
+	mostIcons  = 13
+	mostInBar  = 8
 )
 
 // placed is an icon somewhere.
@@ -39,8 +47,8 @@ type placed struct {
 func drawDesktop(k *kit, task string, odds map[string]float64) *scene {
 	s := &scene{}
 	designs := k.rng.Perm(len(icons))
-	icons := k.desktopIcons(designs[:between(k.rng, 3, 13)])
-	bar := k.barIcons(k.rng.Perm(len(designs))[:between(k.rng, 3, 8)])
+	icons := k.desktopIcons(designs[:between(k.rng, leastIcons, mostIcons)])
+	bar := k.barIcons(k.rng.Perm(len(designs))[:between(k.rng, leastIcons, mostInBar)])
 	k.wallpaper()
 	selected := k.rng.IntN(2 * len(icons))
 	for i, p := range icons {
@@ -81,21 +89,46 @@ func (k *kit) desktopIcons(designs []int) []placed {
 	}
 	out := make([]placed, len(designs))
 	for i, d := range designs {
-		at := image.Pt(cells[i]/8*iconCell.X, cells[i]%8*iconCell.Y)
+		box := stackedIcon(cells[i])
 		if layout == 1 {
-			at = image.Pt(i%6*iconCell.X*3/2, i/6*iconCell.Y*3/2)
+			box = sparseIcon(i)
 		}
-		at = at.Add(iconStart)
-		out[i] = placed{d, k.iconName(d), image.Rectangle{at, at.Add(iconSize)}}
+		out[i] = placed{d, k.iconName(d), box}
 	}
 	return out
+}
+
+// stackedIcon returns the i-th place in columns of 8.
+func stackedIcon(i int) image.Rectangle {
+	return iconBox(image.Pt(i/8*iconCell.X, i%8*iconCell.Y))
+}
+
+// sparseIcon returns the i-th place in 6 columns, half a cell apart.
+func sparseIcon(i int) image.Rectangle {
+	return iconBox(image.Pt(i%6*iconCell.X*3/2, i/6*iconCell.Y*3/2))
+}
+
+// iconBox returns where an icon stands, from the first one on.
+func iconBox(at image.Point) image.Rectangle {
+	at = at.Add(iconStart)
+	return image.Rectangle{at, at.Add(iconSize)}
+}
+
+// barIcon returns the i-th place in the task bar.
+func barIcon(i int) image.Rectangle { return rect(946+35*i, 1042, 27, 28) }
+
+// desktopLayout returns the layout of a desktop by the places of its icons.
+func desktopLayout(icon func(i int) image.Rectangle) func() []element {
+	return func() []element {
+		return append(numbered("desktop-icon", mostIcons, icon), numbered("taskbar-icon", mostInBar, barIcon)...)
+	}
 }
 
 // barIcons places the icons of the task bar.
 func (k *kit) barIcons(designs []int) []placed {
 	out := make([]placed, len(designs))
 	for i, d := range designs {
-		out[i] = placed{d, k.iconName(d), rect(946+35*i, 1042, 27, 28)}
+		out[i] = placed{d, k.iconName(d), barIcon(i)}
 	}
 	return out
 }
@@ -263,8 +296,8 @@ func halfOf(r *rand.Rand, list []string) string {
 func (k *kit) behind() {
 	k.wallpaper()
 	designs := k.rng.Perm(len(icons))
-	for _, p := range k.desktopIcons(designs[:between(k.rng, 3, 13)]) {
+	for _, p := range k.desktopIcons(designs[:between(k.rng, leastIcons, mostIcons)]) {
 		k.desktopIcon(p, false)
 	}
-	k.taskBar(&scene{}, k.barIcons(designs[:between(k.rng, 3, 8)]))
+	k.taskBar(&scene{}, k.barIcons(designs[:between(k.rng, leastIcons, mostInBar)]))
 }

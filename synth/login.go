@@ -15,7 +15,8 @@ var loginScreen = screen{
 		{"click-ok", 0.12, nil},
 		{"click-exit", 0.08, nil},
 	},
-	draw: drawLogin,
+	draw:    drawLogin,
+	layouts: []layout{{"login-window", loginLayout}},
 }
 
 var (
@@ -24,6 +25,8 @@ var (
 	loginPassword = element{"password", field, rect(273, 61, 199, 16), ""}
 	loginOK       = element{"ok", button, rect(419, 297, 66, 21), "OK"}
 	loginExit     = element{"exit", button, rect(416, 332, 72, 26), "Exit"}
+
+	loginControls = []element{loginList, loginFilter, loginPassword, loginOK, loginExit}
 )
 
 // loginRows is the number of visible users.
@@ -35,9 +38,14 @@ func loginRow(i int) image.Rectangle {
 	return image.Rect(b.Min.X, b.Min.Y+(i*132+5)/10, b.Max.X-8, b.Min.Y+((i+1)*132+5)/10)
 }
 
+// loginLayout returns what stands in the same place in every dialog.
+func loginLayout() []element {
+	return append(numbered("user", loginRows, loginRow), loginControls...)
+}
+
 // drawLogin draws a log-on dialog.
 func drawLogin(k *kit, task string, odds map[string]float64) *scene {
-	s := &scene{elements: []element{loginList, loginFilter, loginPassword, loginOK, loginExit}}
+	s := &scene{elements: slices.Clone(loginControls)}
 	users := distinct(loginRows+k.rng.IntN(12), func() string { return k.pool.person(k.rng) })
 	slices.Sort(users)
 	first := k.start("", len(users), loginRows)

@@ -80,15 +80,20 @@ func (v view) toolCall(it item, c call) dataset.ToolCall {
 }
 
 // regions writes the two boxes of a text verification. Boxes are cut down to
-// whole RU (4.1).
+// whole RU.
 func (v view) regions(pair []labelled) string {
 	parts := make([]string, len(pair))
 	for i, p := range pair {
-		b := v.place(p.box)
-		parts[i] = fmt.Sprintf(`{"bbox_2d": [%d, %d, %d, %d], "label": %s}`, b.Min.X*1000/v.size.X, b.Min.Y*1000/v.size.Y,
-			b.Max.X*1000/v.size.X, b.Max.Y*1000/v.size.Y, quote(p.label))
+		b := boxRU(v.place(p.box), v.size)
+		parts[i] = fmt.Sprintf(`{"bbox_2d": [%d, %d, %d, %d], "label": %s}`, b[0], b[1], b[2], b[3], quote(p.label))
 	}
 	return `{"regions": [` + strings.Join(parts, ", ") + "]}"
+}
+
+// boxRU maps a box in a picture of a size to resolution units, cut down to
+// whole ones (4.1): left, top, right, bottom.
+func boxRU(b image.Rectangle, size image.Point) [4]int {
+	return [4]int{b.Min.X * 1000 / size.X, b.Min.Y * 1000 / size.Y, b.Max.X * 1000 / size.X, b.Max.Y * 1000 / size.Y}
 }
 
 // quote writes a JSON string without escaping what HTML would.

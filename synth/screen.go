@@ -12,6 +12,8 @@ type screen struct {
 	place image.Point // of the window on a desktop picture; negative if it has none
 	tasks []share
 	draw  func(k *kit, task string, odds map[string]float64) *scene
+	// layouts are what of it stands in the same place in every picture.
+	layouts []layout
 }
 
 // share is the part of an expert's pictures that a task gets. A part of 0 is
