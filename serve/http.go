@@ -54,6 +54,8 @@ func (s *Server) addresses() []address {
 		{"POST /direct_infer", users, s.work(s.inferDirect)},
 		{"POST /ocr", users, s.work(s.ocr)},
 		{"GET /experts", users, s.experts},
+		{"GET /layouts", users, s.layouts},
+		{"GET /layouts/{expert}", users, s.layout},
 		{"GET /metrics", users, s.metrics.handler(s.Log)},
 		{"GET /health", anyone, s.health},
 		{"GET /ready", anyone, s.ready},

@@ -129,6 +129,9 @@ func TestDescriptionAnswers(t *testing.T) {
 		{"POST", "/direct_infer", "", infer, "200"},
 		{"POST", "/ocr", "", infer, "200"},
 		{"GET", "/experts", "", "", "200"},
+		{"GET", "/layouts", "", "", "200"},
+		{"GET", "/layouts/calendar", "/layouts/{expert}", "", "200"},
+		{"GET", "/layouts/ocr", "/layouts/{expert}", "", "404"},
 		{"GET", "/health", "", "", "200"},
 		{"GET", "/ready", "", "", "200"},
 	} {
