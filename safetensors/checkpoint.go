@@ -29,7 +29,15 @@ type Checkpoint struct {
 // tensor is in exactly one file, the one that the index gives, and no file
 // holds a tensor that the index does not list.
 func OpenCheckpoint(dir string) (*Checkpoint, error) {
-	f, err := Open(filepath.Join(dir, singleName))
+	return OpenCheckpointAt(dir, func(name string) (string, error) { return filepath.Join(dir, name), nil })
+}
+
+// OpenCheckpointAt is OpenCheckpoint for a folder whose files lie elsewhere,
+// such as contents under their digests: locate returns the path of the file of
+// a name, or an error that wraps [fs.ErrNotExist]. The folder's own name is for
+// errors.
+func OpenCheckpointAt(folder string, locate func(name string) (string, error)) (*Checkpoint, error) {
+	f, err := openAt(singleName, locate)
 	if err == nil {
 		c := &Checkpoint{shards: []*File{f}, of: map[string]*File{}}
 		for _, name := range f.names {
@@ -40,15 +48,31 @@ func OpenCheckpoint(dir string) (*Checkpoint, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	path := filepath.Join(dir, indexName)
-	index, err := readIndex(path)
+	path, err := locate(indexName)
+	var index map[string]string
+	if err == nil {
+		index, err = readIndex(path)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: neither %s nor %s: %w", dir, singleName, indexName, fs.ErrNotExist)
+		return nil, fmt.Errorf("%s: neither %s nor %s: %w", folder, singleName, indexName, fs.ErrNotExist)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", filepath.Join(folder, indexName), err)
 	}
-	return openShards(dir, index)
+	return openShards(folder, index, locate)
+}
+
+// openAt opens the file of a name. The error names it, where its path does not.
+func openAt(name string, locate func(name string) (string, error)) (*File, error) {
+	path, err := locate(name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := Open(path)
+	if err != nil && filepath.Base(path) != name {
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	return f, err
 }
 
 // readIndex returns the file name of each tensor.
@@ -100,7 +124,7 @@ func isPlainName(name string) bool {
 }
 
 // openShards opens all files of the index and compares them with it.
-func openShards(dir string, index map[string]string) (_ *Checkpoint, err error) {
+func openShards(folder string, index map[string]string, locate func(name string) (string, error)) (_ *Checkpoint, err error) {
 	c := &Checkpoint{of: make(map[string]*File, len(index))}
 	defer func() {
 		if err != nil {
@@ -109,18 +133,18 @@ func openShards(dir string, index map[string]string) (_ *Checkpoint, err error) 
 	}()
 	files := slices.Sorted(maps.Values(index))
 	for _, file := range slices.Compact(files) {
-		f, err := Open(filepath.Join(dir, file))
+		f, err := openAt(file, locate)
 		if err != nil {
 			return nil, err
 		}
 		c.shards = append(c.shards, f)
 		if err := c.add(f, file, index); err != nil {
-			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, file), err)
+			return nil, fmt.Errorf("%s: %w", filepath.Join(folder, file), err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(index)) {
 		if c.of[name] == nil {
-			return nil, fmt.Errorf("%s: no tensor %.100q, which the index puts there", filepath.Join(dir, index[name]), name)
+			return nil, fmt.Errorf("%s: no tensor %.100q, which the index puts there", filepath.Join(folder, index[name]), name)
 		}
 	}
 	return c, nil

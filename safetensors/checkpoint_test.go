@@ -141,3 +141,36 @@ func FuzzParseIndex(f *testing.F) {
 		}
 	})
 }
+
+// TestOpenCheckpointAt opens files that have other names where they lie, and
+// names them as the folder does.
+func TestOpenCheckpointAt(t *testing.T) {
+	dir := folder(t, map[string]string{"x1": shard(t, nil, "a"), "x2": shard(t, nil, "b"), "x3": indexOf("a", "1", "b", "2"), "x4": "none"})
+	at := map[string]string{"1": "x1", "2": "x2", indexName: "x3"}
+	locate := func(name string) (string, error) {
+		if at[name] == "" {
+			return "", fs.ErrNotExist
+		}
+		return filepath.Join(dir, at[name]), nil
+	}
+	c, err := OpenCheckpointAt("here", locate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(c.Names(), " "); got != "a b" || c.Close() != nil {
+		t.Errorf("got %s, want a b", got)
+	}
+	for _, tt := range []struct{ name, file, want string }{
+		{"2", "x4", "2: "},
+		{"2", "x1", filepath.Join("here", "2") + `: tensor "a" is here, but the index puts it in "1"`},
+		{"2", "", "file does not exist"},
+		{indexName, "", "here: neither model.safetensors nor model.safetensors.index.json"},
+		{"model.safetensors", "x4", "model.safetensors: "},
+	} {
+		at = map[string]string{"1": "x1", "2": "x2", indexName: "x3"}
+		at[tt.name] = tt.file
+		if _, err := OpenCheckpointAt("here", locate); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", tt.file, err, tt.want)
+		}
+	}
+}
