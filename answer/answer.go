@@ -15,12 +15,14 @@ import (
 	"mole/model/qwen3vl"
 	"mole/prompt"
 	"mole/spec"
+	"mole/store"
 )
 
 // Options says what to open. A number that is 0 means the default in its
 // comment.
 type Options struct {
 	Base      string        // name or folder of the base network, as package base takes it
+	Models    store.Volume  // that it may lie in; the zero Volume for none
 	Workers   int           // cores, all of them
 	Precision cpu.Precision // of products with weights in bfloat16
 	// Keys is how many bytes the keys and values of all sequences may take,
@@ -55,7 +57,7 @@ type Writer struct {
 
 // Open opens a base network and starts the service over it.
 func Open(ctx context.Context, o Options) (*Writer, error) {
-	b, err := base.Open(ctx, o.Base)
+	b, err := base.OpenFrom(ctx, o.Models, o.Base)
 	if err != nil {
 		return nil, err
 	}

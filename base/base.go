@@ -1,7 +1,8 @@
 // Package base opens a base network: the one that is part of the program, the
-// directory of a published one, or one that was downloaded, by its name. Every command that runs a network, or makes
-// input for one, starts here, so that all of them refuse the same directories
-// with the same words and agree on what identifies a network.
+// directory of a published one, or one that was stored in a volume or
+// downloaded, by its name. Every command that runs a network, or makes input for
+// one, starts here, so that all of them refuse the same directories with the
+// same words and agree on what identifies a network.
 package base
 
 import (
@@ -19,6 +20,7 @@ import (
 	"mole/base/tiny"
 	"mole/model/qwen3vl"
 	"mole/safetensors"
+	"mole/store"
 	"mole/tokenizer"
 	"mole/vision"
 )
@@ -47,7 +49,8 @@ var ErrIncomplete = errors.New("not a base network")
 // images, and its weights, which are not on a device yet.
 type Base struct {
 	Name      string // "tiny", or the directory or the name on a hub as it was given
-	Dir       string // of the files; "" for the network that is part of the program
+	Dir       string // of the files; "" if they lie in a volume, or are part of the program
+	Volume    string // VOLUME:PATH of the files; "" if they lie elsewhere
 	Config    *qwen3vl.Config
 	Tokenizer *tokenizer.Tokenizer
 	// Vision is what preprocessor_config.json says. The limits of the size are
@@ -71,25 +74,32 @@ type Base struct {
 	closer io.Closer // of the weights; nil if there is nothing to close
 }
 
-// Open opens the embedded network for "" and "tiny"; the network in the
-// directory of that name, which has the layout of the published checkpoints; or
-// the one that package hub finds under OWNER/NAME or OWNER/NAME@REVISION in the
-// cache of downloaded models. It never downloads. The error of a directory that
-// lacks files, or does not exist, is [ErrIncomplete] and lists them. Files that
-// do not fit each other are an error.
-//
-// The digest of weights in the cache of downloaded models was found when they
-// were downloaded. That of others takes a pass over them, a few seconds for
-// gigabytes, that ctx can end. It is kept in the user's cache folder, if there
-// is one, and used again while path, size and time of each file are the same.
+// Open is [OpenFrom] without a volume.
 func Open(ctx context.Context, nameOrDir string) (*Base, error) {
+	return OpenFrom(ctx, store.Volume{}, nameOrDir)
+}
+
+// OpenFrom opens the embedded network for "" and "tiny"; the network in the
+// directory of that name, which has the layout of the published checkpoints; or
+// the one under OWNER/NAME or OWNER/NAME@REVISION in the volume models, or else
+// in the cache of downloaded models of package hub. It never downloads. The zero
+// Volume has none. The error of a directory that lacks files, or does not exist,
+// is [ErrIncomplete] and lists them. Files that do not fit each other are an
+// error.
+//
+// The digest of weights in a volume or in the cache of downloaded models was
+// found when they got there. That of others takes a pass over them, a few
+// seconds for gigabytes, that ctx can end. It is kept in the user's cache folder,
+// if there is one, and used again while path, size and time of each file are the
+// same.
+func OpenFrom(ctx context.Context, models store.Volume, nameOrDir string) (*Base, error) {
 	b := &Base{Name: nameOrDir}
 	var err error
 	if nameOrDir == "" || nameOrDir == Tiny {
 		b.Name = Tiny
 		err = b.openEmbedded()
-	} else if b.Dir, err = Find(nameOrDir); err == nil {
-		err = b.openDir(ctx, b.Dir)
+	} else {
+		err = b.openNamed(ctx, models)
 	}
 	if err == nil {
 		err = b.check()
@@ -129,52 +139,102 @@ func (b *Base) openEmbedded() error {
 	return nil
 }
 
-// openDir opens a directory.
-func (b *Base) openDir(ctx context.Context, dir string) error {
-	if err := checkFiles(dir); err != nil {
+// openNamed opens a network that is not part of the program.
+func (b *Base) openNamed(ctx context.Context, models store.Volume) error {
+	f, err := find(ctx, models, b.Name)
+	if err != nil {
 		return err
 	}
-	b.Files = os.DirFS(dir)
+	b.Dir, b.Volume, b.Files = f.dir, f.volume, f.files
+	if err := f.check(); err != nil {
+		return err
+	}
 	if err := b.readTexts(b.Files); err != nil {
 		return err
 	}
-	c, err := safetensors.OpenCheckpoint(dir)
+	c, err := f.checkpoint()
 	if err != nil {
 		return err
 	}
 	b.Weights, b.closer = c, c
-	b.Digest, err = digestWeights(ctx, dir)
+	b.Digest, err = digestWeights(ctx, b.Files)
 	return err
 }
 
-// checkFiles returns an error that says which files a directory lacks.
-func checkFiles(dir string) error {
-	info, err := os.Stat(dir)
-	switch {
-	case err != nil:
+// folder is where the files of a network lie: a directory, or a tree in a
+// volume.
+type folder struct {
+	dir    string // "" if it is a tree
+	volume string // VOLUME:PATH of the tree
+	files  fs.FS
+}
+
+// dirFolder returns the folder of a directory.
+func dirFolder(dir string) folder { return folder{dir: dir, files: os.DirFS(dir)} }
+
+// check returns an error that says which files a folder lacks.
+func (f folder) check() error {
+	if err := f.checkDir(); err != nil {
 		return err
-	case !info.IsDir():
-		return fmt.Errorf("%w: it is a file, want the directory that holds it", ErrIncomplete)
 	}
 	var missing []string
 	for _, name := range []string{configFile, tokenizer.FileName, processorFile} {
-		if !exists(dir, name) && (name != processorFile || !exists(dir, nestedFile)) {
+		if !exists(f.files, name) && (name != processorFile || !exists(f.files, nestedFile)) {
 			missing = append(missing, name)
 		}
 	}
-	if !exists(dir, weightsFile) && !exists(dir, indexFile) {
+	if !exists(f.files, weightsFile) && !exists(f.files, indexFile) {
 		missing = append(missing, weightsFile+" or "+indexFile)
 	}
 	if missing == nil {
 		return nil
 	}
-	return fmt.Errorf("%w: directory lacks %s; copy all files of the published checkpoint into it%s",
-		ErrIncomplete, strings.Join(missing, ", "), elsewhere(dir, missing[0]))
+	return fmt.Errorf("%w: directory %slacks %s; copy all files of the published checkpoint into it%s",
+		ErrIncomplete, f.volumed(), strings.Join(missing, ", "), elsewhere(f.dir, missing[0]))
+}
+
+// checkDir refuses what is no directory.
+func (f folder) checkDir() error {
+	if f.dir == "" {
+		return nil
+	}
+	info, err := os.Stat(f.dir)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%w: it is a file, want the directory that holds it", ErrIncomplete)
+	}
+	return err
+}
+
+// volumed returns the name of a tree, with a space behind it. That of a
+// directory is in the name that was asked for.
+func (f folder) volumed() string {
+	if f.volume == "" {
+		return ""
+	}
+	return f.volume + " "
+}
+
+// checkpoint opens the weights in a folder, where they lie.
+func (f folder) checkpoint() (*safetensors.Checkpoint, error) {
+	return safetensors.OpenCheckpointAt(f.dir+f.volume, func(name string) (string, error) { return localPath(f.files, name) })
+}
+
+// localPath returns the path of the file that holds what a folder has under a
+// name.
+func localPath(fsys fs.FS, name string) (string, error) {
+	path, err := store.LocalPath(fsys, name)
+	if errors.Is(err, fs.ErrNotExist) && exists(fsys, name) {
+		return "", fmt.Errorf("%s: %w: %v", name, store.ErrDamaged, err) // the tree has it, the store has not
+	}
+	return path, err
 }
 
 // elsewhere returns a hint if a folder inside dir has the file that dir lacks,
 // as in a download cache.
 func elsewhere(dir, name string) string {
+	if dir == "" {
+		return ""
+	}
 	for _, pattern := range []string{"*", filepath.Join("snapshots", "*")} {
 		found, err := filepath.Glob(filepath.Join(dir, pattern, name))
 		if err == nil && len(found) > 0 {
@@ -186,8 +246,8 @@ func elsewhere(dir, name string) string {
 
 // exists reports whether a folder holds a file. One that may not be looked at
 // counts, so that reading it gives the reason.
-func exists(dir, name string) bool {
-	_, err := os.Stat(filepath.Join(dir, name))
+func exists(fsys fs.FS, name string) bool {
+	_, err := fs.Stat(fsys, name)
 	return !errors.Is(err, fs.ErrNotExist)
 }
 

@@ -6,27 +6,27 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 
-	"mole/base/tiny"
 	"mole/hub"
 	"mole/model/qwen3vl"
 	"mole/safetensors"
+	"mole/store"
 	"mole/tokenizer"
 )
 
 // CheckOptions says how closely Check looks.
 type CheckOptions struct {
-	Values bool // at every weight, whether it is a number
+	Values bool         // at every weight, whether it is a number
+	Models store.Volume // of stored networks, as for OpenFrom
 	// Progress, if not nil, is told how many bytes of how many have been read.
 	Progress func(what string, done, total int64)
 }
 
 // Report is what Check found out.
 type Report struct {
-	Name, Dir, Digest string // as in Base
+	Name, Dir, Volume string // as in Base, and so is Digest
+	Digest            string
 	Config            *qwen3vl.Config
 	Parameters        int64 // elements of all tensors
 	WeightBytes       int64 // of all tensors, as they lie in the files
@@ -39,12 +39,12 @@ type Report struct {
 // tensors as the configuration says, contents as they were downloaded, where
 // that is known.
 func Check(ctx context.Context, nameOrDir string, o CheckOptions) (_ *Report, err error) {
-	b, err := Open(ctx, nameOrDir)
+	b, err := OpenFrom(ctx, o.Models, nameOrDir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	r := &Report{Name: b.Name, Dir: b.Dir, Digest: b.Digest, Config: b.Config, Parameters: b.Config.Parameters()}
+	r := &Report{Name: b.Name, Dir: b.Dir, Volume: b.Volume, Digest: b.Digest, Config: b.Config, Parameters: b.Config.Parameters()}
 	if err := b.Config.Check(b.Weights); err != nil {
 		return nil, fmt.Errorf("base model %s: %w", b.Name, err)
 	}
@@ -52,7 +52,7 @@ func Check(ctx context.Context, nameOrDir string, o CheckOptions) (_ *Report, er
 		return nil, err
 	}
 	r.TokenizerBytes = b.tokenizerBytes()
-	if err := r.verify(ctx, o); err != nil {
+	if err := r.verify(ctx, b.Files, o); err != nil {
 		return nil, fmt.Errorf("base model %s: %w", b.Name, err)
 	}
 	if o.Values {
@@ -65,11 +65,7 @@ func Check(ctx context.Context, nameOrDir string, o CheckOptions) (_ *Report, er
 
 // tokenizerBytes returns the size of tokenizer.json.
 func (b *Base) tokenizerBytes() int64 {
-	fsys := tiny.FS()
-	if b.Dir != "" {
-		fsys = os.DirFS(b.Dir)
-	}
-	info, err := fs.Stat(fsys, tokenizer.FileName)
+	info, err := fs.Stat(b.Files, tokenizer.FileName)
 	if err != nil {
 		return 0 // it was read before, and only its size is wanted
 	}
@@ -89,30 +85,19 @@ func weightBytes(src qwen3vl.Source) (int64, error) {
 	return n, nil
 }
 
-// verify compares the files that were downloaded with their hashes.
-func (r *Report) verify(ctx context.Context, o CheckOptions) error {
-	if r.Dir == "" {
+// verify compares the files that were downloaded or stored with their hashes.
+func (r *Report) verify(ctx context.Context, fsys fs.FS, o CheckOptions) error {
+	if r.Dir == "" && r.Volume == "" {
 		return nil
 	}
-	entries, err := os.ReadDir(r.Dir)
+	names, total, err := filesIn(fsys)
 	if err != nil {
 		return err
 	}
-	var total, done int64
-	var paths []string
-	for _, e := range entries {
-		path := filepath.Join(r.Dir, e.Name())
-		info, err := os.Stat(path) // of what a link leads to
-		if err != nil {
-			return err
-		}
-		if info.Mode().IsRegular() {
-			paths, total = append(paths, path), total+info.Size()
-		}
-	}
-	r.Files = len(paths)
-	for _, path := range paths {
-		known, err := hub.Verify(ctx, path, func(n int64) {
+	var done int64
+	r.Files = len(names)
+	for _, name := range names {
+		known, err := verifyFile(ctx, fsys, name, func(n int64) {
 			if done += n; o.Progress != nil {
 				o.Progress("hashes", done, total)
 			}
@@ -125,6 +110,45 @@ func (r *Report) verify(ctx context.Context, o CheckOptions) error {
 		}
 	}
 	return nil
+}
+
+// filesIn returns the names of the files of a folder, and their bytes together.
+func filesIn(fsys fs.FS) (names []string, total int64, err error) {
+	entries, err := fs.ReadDir(fsys, ".")
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, e := range entries {
+		info, err := fs.Stat(fsys, e.Name()) // of what a link leads to
+		if err != nil {
+			return nil, 0, err
+		}
+		if info.Mode().IsRegular() {
+			names, total = append(names, e.Name()), total+info.Size()
+		}
+	}
+	return names, total, nil
+}
+
+// verifyFile compares one file with its hash, if that is known.
+func verifyFile(ctx context.Context, fsys fs.FS, name string, read func(n int64)) (known bool, err error) {
+	path, err := localPath(fsys, name)
+	if err != nil {
+		return false, err
+	}
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return false, err
+	}
+	f, stored := info.Sys().(store.File)
+	if !stored {
+		return hub.Verify(ctx, path, read)
+	}
+	got, err := hashFile(ctx, path, read)
+	if err == nil && got != f.Digest {
+		err = fmt.Errorf("%s: %w: %s has another hash than its name", name, store.ErrDamaged, path)
+	}
+	return true, err
 }
 
 // ErrNotFinite says that a weight is no number.
@@ -206,15 +230,20 @@ const (
 
 // Usable returns the shape of the network in a directory, or an error that says
 // why it cannot be used. It reads no weights, and computes no digest.
-func Usable(dir string) (_ *qwen3vl.Config, err error) {
-	b := &Base{Name: dir}
-	if err := b.readConfig(os.DirFS(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func Usable(dir string) (*qwen3vl.Config, error) {
+	return dirFolder(dir).usable(dir)
+}
+
+// usable is [Usable] for a folder.
+func (f folder) usable(name string) (_ *qwen3vl.Config, err error) {
+	b := &Base{Name: name}
+	if err := b.readConfig(f.files); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err // of another family, mostly: that says more than what is missing
 	}
-	if err := checkFiles(dir); err != nil {
+	if err := f.check(); err != nil {
 		return nil, err
 	}
-	c, err := safetensors.OpenCheckpoint(dir)
+	c, err := f.checkpoint()
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,15 +16,16 @@ import (
 	"time"
 
 	"mole/hub"
+	"mole/store"
 )
 
 // digestWeights returns the digest of the weights in a folder that package
 // safetensors accepted; see Base.Digest.
-func digestWeights(ctx context.Context, dir string) (string, error) {
-	if exists(dir, weightsFile) { // it counts before an index, as in package safetensors
-		return digestFile(ctx, filepath.Join(dir, weightsFile))
+func digestWeights(ctx context.Context, fsys fs.FS) (string, error) {
+	if exists(fsys, weightsFile) { // it counts before an index, as in package safetensors
+		return digestIn(ctx, fsys, weightsFile)
 	}
-	text, err := readText(os.DirFS(dir), indexFile)
+	text, err := readText(fsys, indexFile)
 	if err != nil {
 		return "", err
 	}
@@ -36,13 +38,29 @@ func digestWeights(ctx context.Context, dir string) (string, error) {
 	var lines []byte
 	names := slices.Sorted(maps.Values(index.WeightMap))
 	for _, name := range slices.Compact(names) {
-		d, err := digestFile(ctx, filepath.Join(dir, name))
+		d, err := digestIn(ctx, fsys, name)
 		if err != nil {
 			return "", err
 		}
 		lines = fmt.Appendf(lines, "%s  %s\n", d, name)
 	}
 	return hexDigest(lines), nil
+}
+
+// digestIn returns the SHA-256 of a file of a folder. A tree has it in its list.
+func digestIn(ctx context.Context, fsys fs.FS, name string) (string, error) {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return "", err
+	}
+	if f, ok := info.Sys().(store.File); ok {
+		return f.Digest, nil
+	}
+	path, err := store.LocalPath(fsys, name)
+	if err != nil {
+		return "", err
+	}
+	return digestFile(ctx, path)
 }
 
 // known is what the cache holds of one file.
@@ -78,7 +96,7 @@ func digestFile(ctx context.Context, path string) (string, error) {
 		return k.SHA256, nil
 	}
 	start := time.Now()
-	if want.SHA256, err = hashFile(ctx, path); err != nil {
+	if want.SHA256, err = hashFile(ctx, path, func(int64) {}); err != nil {
 		return "", err
 	}
 	if start.Sub(before.ModTime()) > settled {
@@ -87,8 +105,9 @@ func digestFile(ctx context.Context, path string) (string, error) {
 	return want.SHA256, nil
 }
 
-// hashFile returns the SHA-256 of a file. It stops when ctx ends.
-func hashFile(ctx context.Context, path string) (_ string, err error) {
+// hashFile returns the SHA-256 of a file. It stops when ctx ends. read is told
+// how many bytes were read since the last call.
+func hashFile(ctx context.Context, path string, read func(n int64)) (_ string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
@@ -100,9 +119,12 @@ func hashFile(ctx context.Context, path string) (_ string, err error) {
 			return "", err
 		}
 		const piece = 64 << 20 // bytes between looks at ctx
-		if _, err := io.CopyN(h, f, piece); errors.Is(err, io.EOF) {
+		n, err := io.CopyN(h, f, piece)
+		read(n)
+		if errors.Is(err, io.EOF) {
 			return hex.EncodeToString(h.Sum(nil)), nil
-		} else if err != nil {
+		}
+		if err != nil {
 			return "", err
 		}
 	}

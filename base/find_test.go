@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"mole/base/tiny"
+	"mole/store"
 )
 
 // model is the name that the tests download the embedded network under, and
@@ -70,7 +71,7 @@ func TestOpenNameRefuses(t *testing.T) {
 		if !errors.Is(err, ErrIncomplete) || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
 		}
-		if Present(tt.name) {
+		if Present(t.Context(), store.Volume{}, tt.name) {
 			t.Errorf("%s is present", tt.name)
 		}
 	}
@@ -87,7 +88,7 @@ func TestOpenNameRefuses(t *testing.T) {
 func TestPresent(t *testing.T) {
 	cached(t)
 	for _, name := range []string{"", Tiny, model, model + "@main", t.TempDir()} {
-		if !Present(name) {
+		if !Present(t.Context(), store.Volume{}, name) {
 			t.Errorf("%q is not present", name)
 		}
 	}

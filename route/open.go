@@ -45,7 +45,7 @@ func (r *Router) open(ctx context.Context, o Options) error {
 		name = b.Base
 	}
 	var err error
-	if r.base, err = base.Open(ctx, name); err != nil {
+	if r.base, err = base.OpenFrom(ctx, o.Models, name); err != nil {
 		return err
 	}
 	r.Base, r.Digest = r.base.Name, r.base.Digest

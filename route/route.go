@@ -23,6 +23,7 @@ import (
 	"mole/expert"
 	"mole/model/qwen3vl"
 	"mole/router"
+	"mole/store"
 	"mole/view"
 	"mole/vision"
 )
@@ -32,6 +33,9 @@ type Options struct {
 	// Base is the name or the folder of the base model, "" for the one that the
 	// bundle names. Its weights must be those that the bundle was made for.
 	Base string
+	// Models is the volume that the base model may lie in, the zero Volume for
+	// none.
+	Models store.Volume
 	// Rung is how to route, "" for the rung that the bundle was made for.
 	Rung router.Rung
 	// Experts is the table of the configuration. Experts of the bundle must have

@@ -36,11 +36,11 @@ func (c *Compare) Run(ctx context.Context) (*eval.Comparison, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.contestant(ctx, c.A, route.Options{Base: c.Base, Precision: c.Precision}, q)
+	a, err := c.contestant(ctx, c.A, route.Options{Base: c.Base, Models: c.Models(), Precision: c.Precision}, q)
 	if err != nil {
 		return nil, err
 	}
-	b, err := c.contestant(ctx, c.B, route.Options{Base: c.Base, Precision: c.Precision}, q)
+	b, err := c.contestant(ctx, c.B, route.Options{Base: c.Base, Models: c.Models(), Precision: c.Precision}, q)
 	if err != nil {
 		return nil, err
 	}

@@ -75,7 +75,7 @@ func (d *Deploy) open(ctx context.Context, tree store.Tree) error {
 		return err
 	}
 	d.progress("try the router", 0, 1)
-	r, err := route.Open(ctx, fsys, route.Options{Base: d.Base, Rung: b.Rungs()[0], Experts: d.Experts, Force: d.Force})
+	r, err := route.Open(ctx, fsys, route.Options{Base: d.Base, Models: d.Models(), Rung: b.Rungs()[0], Experts: d.Experts, Force: d.Force})
 	if err != nil {
 		return err
 	}

@@ -232,7 +232,7 @@ func (j *judgement) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	other, err := j.contestant(ctx, j.Against, route.Options{Precision: precisionOf(j.Device)}, q)
+	other, err := j.contestant(ctx, j.Against, route.Options{Models: j.Models(), Precision: precisionOf(j.Device)}, q)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ type Volumes struct {
 	Training  string // datasets of the experts; "claimhawk-lora-training"
 	Inference string // what is deployed; "moe-inference"
 	History   string // records of runs; "claimhawk-training-history"
+	Models    string // base models; "claimhawk-model-cache"
 }
 
 // WithDefaults returns v with defaults filled in.
@@ -46,7 +47,10 @@ func (v Volumes) WithDefaults() Volumes {
 	for _, d := range []struct {
 		name  *string
 		value string
-	}{{&v.Data, "moe-lora-data"}, {&v.Training, "claimhawk-lora-training"}, {&v.Inference, "moe-inference"}, {&v.History, "claimhawk-training-history"}} {
+	}{
+		{&v.Data, "moe-lora-data"}, {&v.Training, "claimhawk-lora-training"}, {&v.Inference, "moe-inference"}, {&v.History, "claimhawk-training-history"},
+		{&v.Models, "claimhawk-model-cache"},
+	} {
 		if *d.name == "" {
 			*d.name = d.value
 		}
@@ -58,6 +62,9 @@ func (p *Place) data() store.Volume { return store.Volume{Store: p.Store, Name: 
 func (p *Place) training() store.Volume {
 	return store.Volume{Store: p.Store, Name: p.Volumes.Training}
 }
+
+// Models returns the volume of base models.
+func (p *Place) Models() store.Volume { return store.Volume{Store: p.Store, Name: p.Volumes.Models} }
 
 func (p *Place) log() *slog.Logger {
 	if p.Log == nil {

@@ -80,7 +80,7 @@ func (f chainFlags) openWith(c *config.Config, out, errs io.Writer) (*chain, err
 // volumesOf returns the names of the volumes.
 func volumesOf(c *config.Config) stage.Volumes {
 	v := c.Adapters.Volumes
-	return stage.Volumes{Data: v.MOEData.Name, Training: v.LoRATraining.Name, Inference: v.Inference.Name, History: v.TrainingHistory.Name}
+	return stage.Volumes{Data: v.MOEData.Name, Training: v.LoRATraining.Name, Inference: v.Inference.Name, History: v.TrainingHistory.Name, Models: v.ModelCache.Name}
 }
 
 // close gives back what was opened on the way.
@@ -112,9 +112,9 @@ func (c *chain) openBase(ctx context.Context) error {
 	if c.base != nil {
 		return nil
 	}
-	name, err := c.baseName()
+	name, err := c.baseName(ctx)
 	if err == nil {
-		c.base, err = base.Open(ctx, name)
+		c.base, err = base.OpenFrom(ctx, c.Models(), name)
 	}
 	return err
 }
@@ -140,13 +140,13 @@ func (c *chain) userText() bool {
 // name on the hub in adapters.yaml is no reason to stop, though it was never
 // downloaded to this machine: the small one inside the program takes its place,
 // and the user is told.
-func (c *chain) baseName() (string, error) {
+func (c *chain) baseName(ctx context.Context) (string, error) {
 	if c.flags.BaseModel != "" {
 		return c.flags.BaseModel, nil
 	}
 	const key = "adapters.models.base_vlm"
 	name := c.config.Adapters.Models.BaseVLM
-	if base.Present(name) {
+	if base.Present(ctx, c.Models(), name) {
 		return name, nil
 	}
 	if _, err := hub.ParseName(name); err != nil || c.config.Source(key).File == "" {

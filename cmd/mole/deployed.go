@@ -80,7 +80,7 @@ func (f routerFlags) load(ctx context.Context, ch *chain, version string, fsys f
 		return nil, err
 	}
 	o := route.Options{
-		Base: f.BaseModel, Rung: router.Rung(f.Rung), Experts: configured(ch.config), Force: f.Force, Networks: networks, Precision: precisionOf(f.Precision),
+		Base: f.BaseModel, Models: ch.Models(), Rung: router.Rung(f.Rung), Experts: configured(ch.config), Force: f.Force, Networks: networks, Precision: precisionOf(f.Precision),
 	}
 	d := &serve.Deployment{Version: version}
 	if err := w.attach(ctx, d, fsys, &o); err != nil {

@@ -64,7 +64,7 @@ func (c *saveLoraCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) 
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	save := &stage.SaveLora{
-		Place: &stage.Place{State: c.State, Store: s}, Checkpoint: c.Checkpoint, FromVolume: c.FromVolume, Expert: c.Name, Force: c.Force,
+		Place: &stage.Place{State: c.State, Store: s, Volumes: volumesOf(settings)}, Checkpoint: c.Checkpoint, FromVolume: c.FromVolume, Expert: c.Name, Force: c.Force,
 		Model:  cmp.Or(c.BaseModel, settings.Adapters.Models.BaseVLM),
 		Volume: cmp.Or(c.Volume, settings.Adapters.Volumes.Checkpoints.Name), Dest: cmp.Or(c.Dest, c.Name),
 	}
@@ -73,7 +73,7 @@ func (c *saveLoraCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) 
 
 // save saves and lists an adapter.
 func (c *saveLoraCmd) save(ctx context.Context, save *stage.SaveLora, out io.Writer, errs errorWriter) (err error) {
-	if save.Sites, err = sitesOf(ctx, save.Model); err != nil {
+	if save.Sites, err = sitesOf(ctx, save.Models(), save.Model); err != nil {
 		return err
 	}
 	if save.Sites == nil {
@@ -111,11 +111,11 @@ func (c *saveLoraCmd) print(out io.Writer, l config.Lora, saved *stage.SavedLora
 
 // sitesOf returns the layers of a base network that an adapter may change, nil
 // if the network is not on this machine.
-func sitesOf(ctx context.Context, name string) (_ []lora.Site, err error) {
-	if !base.Present(name) {
+func sitesOf(ctx context.Context, models store.Volume, name string) (_ []lora.Site, err error) {
+	if !base.Present(ctx, models, name) {
 		return nil, nil
 	}
-	b, err := base.Open(ctx, name)
+	b, err := base.OpenFrom(ctx, models, name)
 	if err != nil {
 		return nil, err
 	}

@@ -11,12 +11,13 @@ import (
 	"mole/base"
 	"mole/config"
 	"mole/lora"
+	"mole/store"
 )
 
 // tinyAdapter writes an adapter for the network inside the program.
 func tinyAdapter(t *testing.T) string {
 	t.Helper()
-	sites, err := sitesOf(t.Context(), base.Tiny)
+	sites, err := sitesOf(t.Context(), store.Volume{}, base.Tiny)
 	if err != nil {
 		t.Fatal(err)
 	}

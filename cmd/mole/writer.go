@@ -85,7 +85,7 @@ func (w *writers) take(ctx context.Context, base string) (*sharedWriter, error) 
 		return s, nil
 	}
 	opened, err := answer.Open(ctx, answer.Options{
-		Base: base, Precision: precisionOf(w.router.Precision), Keys: int64(w.flags.KeyMemory) << 20, MaxBatch: w.flags.MaxBatch,
+		Base: base, Models: w.Models(), Precision: precisionOf(w.router.Precision), Keys: int64(w.flags.KeyMemory) << 20, MaxBatch: w.flags.MaxBatch,
 		AdapterMemory: int64(w.flags.AdapterMemory) << 20, Log: w.Log,
 	})
 	if err != nil {
