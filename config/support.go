@@ -41,7 +41,7 @@ var uses = []use{
 	{keys: "adapters.volumes.inference.name", by: "deploy, merge, pipeline, infer, serve"},
 	{keys: "adapters.volumes.checkpoints.name", by: "save-lora"},
 	{keys: "adapters.volumes.archives.name", by: "archive"},
-	{keys: "adapters.volumes.model_cache.name", only: []string{}, why: "downloaded base models lie in the cache of the Hugging Face tools"},
+	{keys: "adapters.volumes.model_cache.name", by: "preprocess, train, test, eval, deploy, merge, pipeline, save-lora, infer, serve, model"},
 	{keys: "adapters.router.inference_path", by: "deploy, pipeline, infer, serve"},
 	{keys: "adapters.router.prompt", by: "preprocess, train, eval, pipeline", only: []string{prompt.RouterV1}, why: "there is no other template"},
 	{keys: "adapters.router.label_mode", by: "preprocess", only: []string{"digit"}, why: "routers learn digits; datasets with names are read all the same"},

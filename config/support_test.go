@@ -97,7 +97,7 @@ func TestSupported(t *testing.T) {
 		{"adapters.yaml", "router: {prompt: router-v2}", "", "adapters.router.prompt: router-v2 is not supported, want router-v1: there is no other template"},
 		{"adapters.yaml", "models: {ocr: datalab-to/chandra}", "serve", "adapters.models.ocr: datalab-to/chandra is not supported, want builtin: no command runs"},
 		{"adapters.yaml", "models: {ocr: datalab-to/chandra}", "", ""},
-		{"adapters.yaml", "volumes: {model_cache: {name: x}}", "", "adapters.volumes.model_cache.name: x is not supported, want claimhawk-model-cache: downloaded base models lie"},
+		{"adapters.yaml", "volumes: {model_cache: {name: x}}", "", ""},
 		{"dataset.yaml", "output: {image_format: png}", "", "dataset.output.image_format: png is not supported, want jpg: a routing set names"},
 		{"dataset.yaml", "system_prompt: other", "", "dataset.system_prompt: other is not supported, want moe-router or router-v1"},
 		{"dataset.yaml", "output: {image_format: jpg}\nsystem_prompt: router-v1", "", ""},

@@ -11,10 +11,12 @@ import (
 	"mole/base"
 	"mole/device/cpu"
 	"mole/hub"
+	"mole/store"
 )
 
 // modelCheckCmd is mole model check.
 type modelCheckCmd struct {
+	modelStore
 	Name      string `arg:"" optional:"" help:"Name on the hub, folder, or tiny. Default: tiny."`
 	Values    bool   `help:"Also look at every weight, whether it is a number."`
 	Try       bool   `help:"Also route one picture, and say what that took."`
@@ -27,6 +29,7 @@ type modelCheckCmd struct {
 type checkedModel struct {
 	Name       string     `json:"name"`
 	Dir        string     `json:"dir,omitempty"`
+	Volume     string     `json:"volume,omitempty"` // VOLUME:PATH of a stored one
 	Digest     string     `json:"digest"`
 	Shape      string     `json:"shape"`
 	Parameters int64      `json:"parameters"`
@@ -59,8 +62,12 @@ type trial struct {
 // Run checks the model.
 func (c *modelCheckCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) error {
 	m := &checkedModel{Values: c.Values}
+	models, err := c.volume()
+	if err != nil {
+		return err
+	}
 	if c.Try { // first: a check of hashes or values reads all weights
-		t, err := c.try(ctx)
+		t, err := c.try(ctx, models)
 		if err != nil {
 			return err
 		}
@@ -70,16 +77,14 @@ func (c *modelCheckCmd) Run(ctx context.Context, out io.Writer, errs errorWriter
 	defer p.end()
 	r, err := base.Check(ctx, c.Name, base.CheckOptions{
 		Values:   c.Values,
+		Models:   models,
 		Progress: func(what string, done, total int64) { p.update("checking "+what+", MiB", done>>20, total>>20) },
 	})
-	if errors.Is(err, hub.ErrDamaged) {
-		err = hintedError{err, "remove that file, and mole model pull downloads it again"}
-	}
 	if err != nil {
-		return err
+		return hintCheck(err)
 	}
 	p.end()
-	m.Name, m.Dir, m.Digest, m.Shape = r.Name, r.Dir, r.Digest, base.Describe(r.Config)
+	m.Name, m.Dir, m.Volume, m.Digest, m.Shape = r.Name, r.Dir, r.Volume, r.Digest, base.Describe(r.Config)
 	m.Parameters, m.Bytes, m.Files, m.Verified = r.Parameters, r.WeightBytes, r.Files, r.Verified
 	m.Needs = memoryPlan{Cells: base.TrialCells, Tokens: base.TrialCells + base.TrialText}
 	m.Needs.Weights, m.Needs.Rest = r.Needs(m.Needs.Cells, m.Needs.Tokens)
@@ -89,10 +94,21 @@ func (c *modelCheckCmd) Run(ctx context.Context, out io.Writer, errs errorWriter
 	return m.write(out)
 }
 
+// hintCheck adds what to do about an error.
+func hintCheck(err error) error {
+	switch {
+	case errors.Is(err, hub.ErrDamaged):
+		return hintedError{err, "remove that file, and mole model pull downloads it again"}
+	case errors.Is(err, store.ErrDamaged):
+		return hintedError{err, "remove that file, and mole model pull --to-volume, or mole volume put --replace, stores it again"}
+	}
+	return err
+}
+
 // try opens the model and routes a picture.
-func (c *modelCheckCmd) try(ctx context.Context) (_ *trial, err error) {
+func (c *modelCheckCmd) try(ctx context.Context, models store.Volume) (_ *trial, err error) {
 	start := time.Now()
-	b, err := base.Open(ctx, c.Name)
+	b, err := base.OpenFrom(ctx, models, c.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +151,7 @@ func (m *checkedModel) contents() string {
 	case m.Files > 0 && m.Verified == 0:
 		text = fmt.Sprintf("%d files, of which nobody knows the hashes: they were not downloaded by name", m.Files)
 	case m.Files > 0:
-		text = fmt.Sprintf("%d of %d files are as they were downloaded", m.Verified, m.Files)
+		text = fmt.Sprintf("%d of %d files are as they were %s", m.Verified, m.Files, map[bool]string{true: "downloaded", false: "stored"}[m.Volume == ""])
 	}
 	if m.Values {
 		text += "; every weight is a number"

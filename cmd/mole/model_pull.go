@@ -14,7 +14,9 @@ import (
 
 // modelPullCmd is mole model pull.
 type modelPullCmd struct {
+	modelStore
 	Name     string `arg:"" help:"OWNER/NAME or OWNER/NAME@REVISION."`
+	ToVolume bool   `help:"Copy it on into the volume model_cache of the store, where it counts before what was downloaded."`
 	Revision string `placeholder:"REV" help:"Branch, tag or commit. Default: main."`
 	Endpoint string `placeholder:"URL" help:"Hub to download from. Default: HF_ENDPOINT, or https://huggingface.co."`
 	Jobs     int    `placeholder:"N" help:"Files to download at once. Default: 4."`
@@ -27,6 +29,7 @@ type pulledModel struct {
 	Commit string `json:"commit"`
 	Dir    string `json:"dir"`
 	Bytes  int64  `json:"bytes"`
+	Volume string `json:"volume,omitempty"` // VOLUME:PATH with --to-volume
 }
 
 // Run downloads the model.
@@ -53,8 +56,28 @@ func (c *modelPullCmd) Run(ctx context.Context, out io.Writer, errs errorWriter)
 	if err != nil {
 		return hintPull(ctx, err)
 	}
+	place, err := c.keep(ctx, s, p)
+	if err != nil {
+		return err
+	}
 	p.end()
-	return c.report(out, s)
+	return c.report(out, s, place)
+}
+
+// keep copies the model to the store, if it shall, and returns where that is.
+func (c *modelPullCmd) keep(ctx context.Context, s *hub.Snapshot, p *progressLine) (string, error) {
+	if !c.ToVolume {
+		return "", nil
+	}
+	v, err := c.volume()
+	if err != nil {
+		return "", err
+	}
+	stored, err := base.Put(ctx, v, s, func(bytes int64) { p.update("storing, MiB", bytes>>20, s.Bytes>>20) })
+	if err != nil {
+		return "", hintedError{err, "the same command continues where it stopped"}
+	}
+	return stored.Place(), nil
 }
 
 // name returns what to download.
@@ -82,13 +105,16 @@ func hintPull(ctx context.Context, err error) error {
 }
 
 // report says where the model lies, and whether it can be used.
-func (c *modelPullCmd) report(out io.Writer, s *hub.Snapshot) error {
+func (c *modelPullCmd) report(out io.Writer, s *hub.Snapshot, place string) error {
 	shape, err := base.Usable(s.Dir)
 	if err != nil {
 		return fmt.Errorf("%v was downloaded to %s and is no base model: %w", s.Name, s.Dir, err)
 	}
 	if c.JSON {
-		return writeObject(out, pulledModel{s.Name.String(), s.Commit, s.Dir, s.Bytes})
+		return writeObject(out, pulledModel{s.Name.String(), s.Commit, s.Dir, s.Bytes, place})
+	}
+	if place != "" {
+		fmt.Fprintf(out, "stored as %s\n", place)
 	}
 	_, err = fmt.Fprintf(out, "%v at %.12s: %s, %s\nNext: mole preprocess --base-model %v ...\n", s.Name, s.Commit, base.Describe(shape), byteSize(s.Bytes), s.Name)
 	return err
