@@ -127,16 +127,12 @@ func newAlternative(text []byte, p float64) alternative {
 }
 
 // chat answers POST /v1/chat/completions.
-func (s *Server) chat(x *exchange, r *http.Request, d *Deployment) error {
+func (s *Server) chat(x *exchange, r *http.Request, body []byte, d *Deployment) error {
 	if d.Engine == nil {
 		return errSilent
 	}
-	text, err := s.body(x, r, s.MaxBody)
-	if err != nil {
-		return err
-	}
 	ctx := r.Context()
-	q, asked, err := s.ask(ctx, text)
+	q, asked, err := s.ask(ctx, body)
 	if err != nil {
 		return err
 	}

@@ -40,19 +40,20 @@ const (
 
 // addresses returns the table of addresses (specification mole, 11.2).
 func (s *Server) addresses() []address {
+	union := s.maxUnion()
 	return []address{
-		{"POST /v1/chat/completions", users, s.work(s.chat)},
-		{"POST /v1/route", users, s.work(s.route)},
+		{"POST /v1/chat/completions", users, s.work(s.MaxBody, s.chat)},
+		{"POST /v1/route", users, s.work(s.MaxBody, s.route)},
 		{"GET /v1/models", users, s.models},
 		{"GET /v1/models/{id}", users, s.model},
 		{"GET /v1/adapters", admins, s.listAdapters},
 		{"POST /v1/adapters", admins, s.setAdapter},
 		{"DELETE /v1/adapters/{name}", admins, s.removeAdapter},
-		{"POST /infer_web", users, s.work(s.infer)},
-		{"POST /infer", users, s.work(s.infer)},
-		{"POST /{$}", users, s.work(s.infer)},
-		{"POST /direct_infer", users, s.work(s.inferDirect)},
-		{"POST /ocr", users, s.work(s.ocr)},
+		{"POST /infer_web", users, s.work(union, s.infer)},
+		{"POST /infer", users, s.work(union, s.infer)},
+		{"POST /{$}", users, s.work(union, s.infer)},
+		{"POST /direct_infer", users, s.work(union, s.inferDirect)},
+		{"POST /ocr", users, s.work(union, s.ocr)},
 		{"GET /experts", users, s.experts},
 		{"GET /layouts", users, s.layouts},
 		{"GET /layouts/{expert}", users, s.layout},
@@ -237,9 +238,13 @@ func (s *Server) admit(x *exchange, r *http.Request, need access) error {
 	return &problem{error: errors.New("want the header Authorization: Bearer TOKEN with the right token"), status: http.StatusUnauthorized, code: "invalid_api_key"}
 }
 
-// work is the handler of what takes time: a place in the queue, and none while
-// the server is being stopped.
-func (s *Server) work(h func(x *exchange, r *http.Request, d *Deployment) error) handler {
+// worker answers a request whose body is there. The deployment stays open until
+// it returns.
+type worker func(x *exchange, r *http.Request, body []byte, d *Deployment) error
+
+// work is the handler of what takes time, with bodies of at most so many bytes:
+// a place in the queue, and none while the server is being stopped.
+func (s *Server) work(limit int64, w worker) handler {
 	return func(x *exchange, r *http.Request) {
 		if !s.now.begin() {
 			x.Header().Set("Connection", "close")
@@ -247,35 +252,71 @@ func (s *Server) work(h func(x *exchange, r *http.Request, d *Deployment) error)
 			return
 		}
 		defer s.now.end()
-		d, done := s.now.take()
-		defer done()
-		if d == nil {
-			x.fail(errNotOpen)
-			return
-		}
-		select {
-		case s.queue <- struct{}{}:
-			defer func() { <-s.queue }()
-		default:
-			x.fail(&problem{error: fmt.Errorf("queue is full: %d requests are at work or waiting", s.MaxQueue), status: http.StatusServiceUnavailable, code: "queue_full"})
-			return
-		}
-		s.metrics.queue.Inc()
-		defer s.metrics.queue.Dec()
-		if err := h(x, r, d); err != nil {
+		if err := s.turn(x, r, limit, w); err != nil {
 			s.refuse(x, err)
 		}
 	}
 }
 
+// turn receives a request, and lets it be worked on if there is a place. Whoever
+// would find none now is told before the body is read.
+func (s *Server) turn(x *exchange, r *http.Request, limit int64, w worker) error {
+	if err := s.available(); err != nil {
+		return err
+	}
+	body, err := s.receive(x, r, limit)
+	if err != nil {
+		return err
+	}
+	select {
+	case s.queue <- struct{}{}:
+		defer func() { <-s.queue }()
+	default:
+		return s.full()
+	}
+	d, done := s.now.take()
+	defer done()
+	if d == nil {
+		return errNotOpen
+	}
+	s.metrics.queue.Inc()
+	defer s.metrics.queue.Dec()
+	return w(x, r, body, d)
+}
+
+// available returns why a request would not be worked on now, nil if it would.
+func (s *Server) available() error {
+	d, done := s.now.take()
+	done()
+	switch {
+	case d == nil:
+		return errNotOpen
+	case len(s.queue) == cap(s.queue):
+		return s.full()
+	}
+	return nil
+}
+
+// full is the problem of a request without a place in the queue.
+func (s *Server) full() error {
+	return &problem{error: fmt.Errorf("queue is full: %d requests are at work or waiting", s.MaxQueue), status: http.StatusServiceUnavailable, code: "queue_full"}
+}
+
 // body reads a request of at most so many bytes.
 func (s *Server) body(x *exchange, r *http.Request, limit int64) ([]byte, error) {
-	text, err := io.ReadAll(http.MaxBytesReader(x, r.Body, limit))
+	return s.readBody(x, http.MaxBytesReader(x, r.Body, limit))
+}
+
+// readBody reads a body that is limited.
+func (s *Server) readBody(x *exchange, body io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(body)
 	tooLarge := (*http.MaxBytesError)(nil)
-	if errors.As(err, &tooLarge) {
+	switch {
+	case errors.As(err, &tooLarge):
 		return nil, &problem{error: fmt.Errorf("request is longer than %d bytes", tooLarge.Limit), status: http.StatusRequestEntityTooLarge, code: "too_large"}
-	}
-	if err != nil {
+	case errors.Is(err, errLate):
+		return nil, err
+	case err != nil:
 		return nil, bad("", "request: %w", err)
 	}
 	// The time to send a request must not end the work on it.

@@ -24,6 +24,7 @@ type metrics struct {
 	decisions *prometheus.CounterVec   // expert, outcome
 	pictures  *prometheus.CounterVec   // features
 	queue     prometheus.Gauge
+	coming    prometheus.Gauge
 	reloads   *prometheus.CounterVec   // result
 	router    *prometheus.GaugeVec     // run, rung, version
 	certainty *prometheus.HistogramVec // expert
@@ -60,6 +61,7 @@ func newMetrics() *metrics {
 		decisions: counter("decisions_total", "Decisions by expert, sure or unsure.", "expert", "outcome"),
 		pictures:  counter("pictures_total", "Pictures that were routed, by whether their features were computed, or kept from before.", "features"),
 		queue:     prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "mole", Name: "queue_requests", Help: "Requests at work or waiting."}),
+		coming:    prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "mole", Name: "coming_requests", Help: "Requests whose bodies are coming in."}),
 		reloads:   counter("reloads_total", "Routers opened, and attempts that failed.", "result"),
 		tokens:    counter("tokens_total", "Tokens by who answered: of prompts, of those from a computed prefix, of answers.", "expert", "kind"),
 		first:     seconds("first_piece_seconds", "Time from the rendered prompt to the first piece of an answer.", "expert"),
@@ -68,7 +70,7 @@ func newMetrics() *metrics {
 		router: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mole", Name: "router_info", Help: "1 for the router in use."},
 			[]string{"run", "rung", "version"}),
 	}
-	m.registry.MustRegister(m.requests, m.elapsed, m.stages, m.decisions, m.pictures, m.queue, m.reloads, m.router, m.tokens, m.first, m.rate, m.certainty,
+	m.registry.MustRegister(m.requests, m.elapsed, m.stages, m.decisions, m.pictures, m.queue, m.coming, m.reloads, m.router, m.tokens, m.first, m.rate, m.certainty,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -58,17 +58,14 @@ func (s *Server) model(x *exchange, r *http.Request) {
 
 // route answers POST /v1/route: the decision, and nothing else. The request is
 // one for an answer, or has a picture and an instruction.
-func (s *Server) route(x *exchange, r *http.Request, d *Deployment) error {
-	text, err := s.body(x, r, s.MaxBody)
-	if err != nil {
-		return err
-	}
+func (s *Server) route(x *exchange, r *http.Request, body []byte, d *Deployment) error {
 	var q struct {
 		Image    string        `json:"image"` // address with data, or of a host on the list
 		Prompt   string        `json:"prompt"`
 		Messages []chatMessage `json:"messages"`
 	}
-	if err := json.Unmarshal(text, &q); err != nil {
+	err := json.Unmarshal(body, &q)
+	if err != nil {
 		return bad("", "request: %w", err)
 	}
 	asked := &question{model: modelAuto}

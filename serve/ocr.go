@@ -111,19 +111,15 @@ func (s *Server) readText(ctx context.Context, q *question) (iter.Seq2[generate.
 }
 
 // ocr answers POST /ocr.
-func (s *Server) ocr(x *exchange, r *http.Request, _ *Deployment) error {
+func (s *Server) ocr(x *exchange, r *http.Request, body []byte, _ *Deployment) error {
 	begin := time.Now()
-	text, err := s.body(x, r, s.MaxImage/3*4+2*maxPrompt)
-	if err != nil {
-		return err
-	}
 	var q struct {
 		Image  picture `json:"image_b64"`
 		Other  picture `json:"image_base64"`
 		Prompt string  `json:"prompt_type"`
 		Format string  `json:"output_format"`
 	}
-	if err := json.Unmarshal(text, &q); err != nil {
+	if err := json.Unmarshal(body, &q); err != nil {
 		return bad("", "request: %w", err)
 	}
 	if q.Image == nil {

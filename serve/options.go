@@ -17,7 +17,7 @@ import (
 type Options struct {
 	Source   Source        // none is an error
 	Watch    time.Duration // between two looks at the Source, 30 s; negative for none
-	MaxQueue int           // requests that are worked on or wait, 16; one more gets 503
+	MaxQueue int           // requests that are there and worked on or wait, 16; one more gets 503
 	MaxImage int64         // bytes of a picture's file, 20 MB
 	MaxBody  int64         // bytes of a request, twice MaxImage: base64 takes a third more
 
@@ -120,6 +120,10 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
+
+// maxUnion returns the bytes of a request in the union format, whose picture is
+// base64.
+func (o Options) maxUnion() int64 { return o.MaxImage/3*4 + 2*maxPrompt }
 
 // check refuses options that make no server.
 func (o Options) check() error {

@@ -95,6 +95,7 @@ type Server struct {
 	fetcher  *fetcher                    // of pictures on other servers
 	decoders chan struct{}               // one element for each picture that is decoded
 	queue    chan struct{}               // one element for each request at work or waiting
+	inbox    inbox                       // of the bodies that are coming in
 	reload   chan struct{}               // asks for a look at the Source
 	now      slot                        // the deployment in use
 	started  time.Time
@@ -115,6 +116,7 @@ func New(o Options) (*Server, error) {
 	s.metrics.watch(s)
 	s.decoders = make(chan struct{}, maxDecoders)
 	s.queue = make(chan struct{}, s.MaxQueue)
+	s.inbox.free = inboxBodies * max(s.MaxBody, s.maxUnion())
 	s.fetcher = newFetcher(s.ImageHosts, s.MaxImage)
 	s.sites = http.NewCrossOriginProtection()
 	if s.Origin != "" && s.Origin != "*" {

@@ -16,23 +16,23 @@ import (
 )
 
 // infer answers POST /infer and its other names.
-func (s *Server) infer(x *exchange, r *http.Request, d *Deployment) error {
-	return s.inferAs(x, r, d, "")
+func (s *Server) infer(x *exchange, r *http.Request, body []byte, d *Deployment) error {
+	return s.inferAs(x, r, body, d, "")
 }
 
 // inferDirect answers POST /direct_infer: the base network, without adapter.
-func (s *Server) inferDirect(x *exchange, r *http.Request, d *Deployment) error {
+func (s *Server) inferDirect(x *exchange, r *http.Request, body []byte, d *Deployment) error {
 	if d.Engine == nil {
 		return errSilent
 	}
-	return s.inferAs(x, r, d, modelBase)
+	return s.inferAs(x, r, body, d, modelBase)
 }
 
 // inferAs answers a request in the union format. model, if not empty, is who
 // answers whatever the request says.
-func (s *Server) inferAs(x *exchange, r *http.Request, d *Deployment, model string) error {
+func (s *Server) inferAs(x *exchange, r *http.Request, body []byte, d *Deployment, model string) error {
 	begin := time.Now()
-	q, err := s.read(x, r)
+	q, err := s.read(body)
 	if err != nil {
 		return err
 	}
@@ -72,13 +72,10 @@ func (c choice) complain(d *Deployment, a *Response) (code string) {
 }
 
 // read reads a request in the union format.
-func (s *Server) read(x *exchange, r *http.Request) (*request, error) {
-	text, err := s.body(x, r, s.MaxImage/3*4+2*maxPrompt)
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) read(text []byte) (*request, error) {
 	q := &request{}
-	switch err = json.Unmarshal(text, q); {
+	err := json.Unmarshal(text, q)
+	switch {
 	case err != nil:
 		err = bad("", "request: %w", err)
 	case int64(len(q.Image)) > s.MaxImage:
