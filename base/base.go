@@ -223,8 +223,11 @@ func (f folder) checkpoint() (*safetensors.Checkpoint, error) {
 // name.
 func localPath(fsys fs.FS, name string) (string, error) {
 	path, err := store.LocalPath(fsys, name)
-	if errors.Is(err, fs.ErrNotExist) && exists(fsys, name) {
-		return "", fmt.Errorf("%s: %w: %v", name, store.ErrDamaged, err) // the tree has it, the store has not
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && exists(fsys, name): // the tree has it, the store has not
+		return "", fmt.Errorf("%s: %w: %v", name, store.ErrDamaged, err)
+	case errors.Is(err, errors.ErrUnsupported): // a store that is no folder
+		return "", fmt.Errorf("%w: weights are mapped into memory; mole volume get copies the model to a folder", err)
 	}
 	return path, err
 }

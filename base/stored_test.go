@@ -13,6 +13,7 @@ import (
 	"mole/hub"
 	"mole/store"
 	"mole/store/file"
+	"mole/store/storetest"
 )
 
 // emptyVolume returns a volume without models, and the folder of its store.
@@ -259,4 +260,15 @@ func TestStoredIncomplete(t *testing.T) {
 	}
 	_, err = Put(t.Context(), v, from, nil)
 	wantError(t, err, ErrIncomplete, "model some/network in "+from.Dir+" is no base model")
+}
+
+// TestStoredRemote refuses a model in a store that has no files to map, and says
+// what to do.
+func TestStoredRemote(t *testing.T) {
+	v := store.Volume{Store: storetest.Memory(), Name: "models"}
+	if _, err := Put(t.Context(), v, snapshot(t), nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := OpenFrom(t.Context(), v, model)
+	wantError(t, err, errors.ErrUnsupported, "mole volume get copies the model to a folder")
 }
