@@ -25,7 +25,7 @@ import (
 type chainFlags struct {
 	State     string `default:".mole" env:"MOLE_STATE" placeholder:"DIR" help:"Folder of the store and of work under way. Default: .mole."`
 	Config    string `default:"config" placeholder:"DIR" help:"Folder of the configuration. Default: config."`
-	BaseModel string `placeholder:"DIR" help:"Base network: a checkpoint's folder, the name of a downloaded model, or tiny for the one inside the program. Default: adapters.yaml's."`
+	BaseModel string `placeholder:"DIR" help:"Base network: a checkpoint's folder, the name of a stored or downloaded model, or tiny for the one inside the program. Default: adapters.yaml's."`
 	MaxTokens int    `placeholder:"N" help:"Image tokens that are seen, at most. Default: 64 with the network inside the program, else 256 for a router, 1024 for an expert."`
 	RouteOn   string `enum:",image,image+text" default:"" placeholder:"WHAT" help:"What the router sees: image, or image+text for the instruction too. Default: adapters.yaml's, image."`
 	Workers   int    `placeholder:"N" help:"Cores to use. Default: profiles.yaml's, or all."`
