@@ -18,6 +18,12 @@ type Example struct {
 	Images []*vision.Patches
 	// Weight multiplies the loss of each label; 0 means 1.
 	Weight float32
+	// Weights [len(Tokens)] multiplies the loss of the label of each token
+	// besides; nil means 1 for all. Unlike Weight, 0 is 0.
+	Weights []float32
+	// Parts [len(Tokens)] says what part of the answer each labelled token is.
+	// It changes nothing but reports; nil means that no part is told from others.
+	Parts []Part
 }
 
 // Batch is a forest of token runs for one pass of a network. T is the number

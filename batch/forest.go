@@ -92,7 +92,7 @@ func (b *Batch) checkLabels() error {
 		if l.Target < 0 {
 			return fmt.Errorf("label %d: target %d is negative", i, l.Target)
 		}
-		if !(l.Weight >= 0) || math.IsInf(float64(l.Weight), 1) { // NaN is not >= 0
+		if !isWeight(l.Weight) {
 			return fmt.Errorf("label %d: weight %v, want a finite number, at least 0", i, l.Weight)
 		}
 	}

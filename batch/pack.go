@@ -107,8 +107,11 @@ func checkExample(e Example) error {
 		return errors.New("no tokens")
 	case e.Labels != nil && len(e.Labels) != len(e.Tokens):
 		return fmt.Errorf("%d labels, want %d, one for each token", len(e.Labels), len(e.Tokens))
-	case !(e.Weight >= 0) || math.IsInf(float64(e.Weight), 1): // NaN is not >= 0
+	case !isWeight(e.Weight):
 		return fmt.Errorf("weight %v, want a finite number, at least 0", e.Weight)
+	}
+	if err := checkWeights(e); err != nil {
+		return err
 	}
 	for i, id := range e.Tokens {
 		if id < 0 {
@@ -116,6 +119,30 @@ func checkExample(e Example) error {
 		}
 	}
 	return checkLabels(e)
+}
+
+// isWeight reports whether a loss can be multiplied by v.
+func isWeight(v float32) bool { return v >= 0 && !math.IsInf(float64(v), 1) } // NaN is not >= 0
+
+// checkWeights checks weights and parts of the labels.
+func checkWeights(e Example) error {
+	switch {
+	case e.Weights != nil && len(e.Weights) != len(e.Tokens):
+		return fmt.Errorf("%d weights, want %d, one for each token", len(e.Weights), len(e.Tokens))
+	case e.Parts != nil && len(e.Parts) != len(e.Tokens):
+		return fmt.Errorf("%d parts, want %d, one for each token", len(e.Parts), len(e.Tokens))
+	}
+	for i, v := range e.Weights {
+		if !isWeight(v) {
+			return fmt.Errorf("token %d: weight %v, want a finite number, at least 0", i, v)
+		}
+	}
+	for i, p := range e.Parts {
+		if p >= parts {
+			return fmt.Errorf("token %d: part %d, want one below %d", i, p, parts)
+		}
+	}
+	return nil
 }
 
 // checkLabels checks that every label is the token itself and has a row.
@@ -139,16 +166,20 @@ func checkLabels(e Example) error {
 func appendLabels(labels []Label, e Example, start int32) []Label {
 	for i, label := range e.Labels {
 		if label != Ignore {
-			labels = append(labels, Label{Row: start + int32(i) - 1, Target: label, Weight: e.weight()})
+			labels = append(labels, Label{Row: start + int32(i) - 1, Target: label, Weight: e.weight(i)})
 		}
 	}
 	return labels
 }
 
-// weight returns what each label of e counts.
-func (e *Example) weight() float32 {
-	if e.Weight == 0 {
-		return 1
+// weight returns what the label of token i counts.
+func (e *Example) weight(i int) float32 {
+	weight := e.Weight
+	if weight == 0 {
+		weight = 1
 	}
-	return e.Weight
+	if e.Weights != nil {
+		weight *= e.Weights[i]
+	}
+	return weight
 }

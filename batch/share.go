@@ -92,7 +92,7 @@ func (t *tree) add(e Example) error {
 		count += t.layout.steps(u)
 		for k := range t.layout.rows(u) {
 			if i := first + int(k) + 1; i < len(e.Labels) && e.Labels[i] != Ignore {
-				t.labels = append(t.labels, treeLabel{Label{Row: k, Target: e.Labels[i], Weight: e.weight()}, at})
+				t.labels = append(t.labels, treeLabel{Label{Row: k, Target: e.Labels[i], Weight: e.weight(i)}, at})
 			}
 		}
 	})

@@ -160,6 +160,11 @@ func drawFamily(t *rapid.T) []batch.Example {
 			e.Labels = append(e.Labels, id)
 		}
 		e.Weight = rapid.SampledFrom([]float32{0, 1, 0.25}).Draw(t, "weight")
+		if rapid.Bool().Draw(t, "token weights") {
+			for range e.Tokens {
+				e.Weights = append(e.Weights, rapid.SampledFrom([]float32{0, 1, 2.5}).Draw(t, "weight of a token"))
+			}
+		}
 		ex = append(ex, e)
 	}
 	return ex

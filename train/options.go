@@ -17,8 +17,8 @@ type Normalise string
 // The rules of normalisation. Both look at all examples of a step, however
 // many passes the step takes.
 const (
-	// TokenMean is the mean over all supervised tokens, weighted by the weights
-	// of their examples. It is what "" means.
+	// TokenMean is the mean over all supervised tokens, weighted by their weights
+	// and those of their examples. It is what "" means.
 	TokenMean Normalise = "token-mean"
 	// SampleMean is the mean over the examples, weighted likewise, of each one's
 	// mean over its supervised tokens.

@@ -62,6 +62,7 @@ type Step struct {
 	Rate       float64       // learning rate
 	Tokens     int           // tokens that the network computed; those that examples share once for each pass
 	Supervised int           // tokens with a label, of each example
+	Parts      batch.Losses  // of the tokens that examples give a part, before any weight
 	Duration   time.Duration // fetching the examples included, checkpoints not
 	// Skipped says why the step changed nothing: what was not finite, and in
 	// which examples. It is empty for a step that was taken.

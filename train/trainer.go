@@ -284,6 +284,7 @@ func (r *run) pass(w *window, s *Step) error {
 		}
 		s.Loss += float64(b.Labels[i].Weight) * float64(loss)
 	}
+	s.Parts.Add(w.examples, losses)
 	return r.Network.Backward()
 }
 

@@ -37,28 +37,71 @@ func gather(ex Examples, o *order, step, count int) (*window, error) {
 		if e.Weight == 0 {
 			e.Weight = 1
 		}
-		if !(e.Weight > 0) || math.IsInf(float64(e.Weight), 0) {
-			return nil, fmt.Errorf("example %d: weight %v, want a positive number", index, e.Weight)
+		if err := checkWeights(e); err != nil {
+			return nil, fmt.Errorf("example %d: %w", index, err)
 		}
 		w.index, w.examples, w.labels = append(w.index, index), append(w.examples, e), append(w.labels, n)
 	}
 	return w, nil
 }
 
-// normalise turns the weights of the examples into weights of labels that add
-// up to 1 over the window, by the given rule.
-func (w *window) normalise(rule Normalise) {
-	share := func(int) float64 { return 1 } // of one label of example i
-	if rule == SampleMean {
-		share = func(i int) float64 { return 1 / float64(w.labels[i]) }
+// checkWeights returns an error unless the loss of e can be a part of a mean.
+func checkWeights(e batch.Example) error {
+	if !(e.Weight > 0) || math.IsInf(float64(e.Weight), 0) {
+		return fmt.Errorf("weight %v, want a positive number", e.Weight)
+	}
+	if e.Weights != nil && len(e.Weights) != len(e.Labels) {
+		return fmt.Errorf("%d weights of tokens, want %d, one for each", len(e.Weights), len(e.Labels))
+	}
+	for i, v := range e.Weights {
+		if !(v >= 0) || math.IsInf(float64(v), 0) {
+			return fmt.Errorf("token %d: weight %v, want a finite number, at least 0", i, v)
+		}
+	}
+	return nil
+}
+
+// mass returns what the labels of example i count together, the weight of the
+// example left out.
+func (w *window) mass(i int) float64 {
+	e := &w.examples[i]
+	if e.Weights == nil {
+		return float64(w.labels[i])
 	}
 	sum := 0.0
+	for k, label := range e.Labels {
+		if label != batch.Ignore {
+			sum += float64(e.Weights[k])
+		}
+	}
+	return sum
+}
+
+// leastMass is added to what the labels of a window count together where tokens
+// have weights: all of them may be 0 (specification mole, 8.6).
+const leastMass = 1e-8
+
+// normalise turns the weights of the examples into such that those of all labels
+// add up to 1 over the window, by the given rule; where tokens have weights of
+// their own, to a little less.
+func (w *window) normalise(rule Normalise) {
+	sum, shares := 0.0, make([]float64, len(w.examples)) // of one label of each example
+	weighted := false
 	for i, e := range w.examples {
-		sum += float64(e.Weight) * share(i) * float64(w.labels[i])
+		mass := w.mass(i)
+		shares[i] = 1
+		if rule == SampleMean && mass > 0 {
+			shares[i] = 1 / mass
+		}
+		sum += float64(e.Weight) * shares[i] * mass
+		weighted = weighted || e.Weights != nil
+	}
+	if weighted {
+		sum += leastMass
 	}
 	for i := range w.examples {
 		e := &w.examples[i]
-		e.Weight = float32(float64(e.Weight) * share(i) / sum)
+		e.Weight = float32(float64(e.Weight) * shares[i] / sum)
 	}
 }
 

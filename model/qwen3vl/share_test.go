@@ -81,6 +81,11 @@ func drawTree(t *rapid.T, c *Config, pool []*vision.Patches) []batch.Example {
 		// The first token cannot be supervised, and one must be.
 		e := example(c, append(append([]any{1}, pieces...), []int32{2})...)
 		e.Weight = rapid.SampledFrom([]float32{0, 0.5}).Draw(t, "weight")
+		if rapid.Bool().Draw(t, "token weights") {
+			for i := range e.Tokens {
+				e.Weights = append(e.Weights, float32(i%3)) // 0 among them
+			}
+		}
 		ex = append(ex, e)
 	}
 	return ex
