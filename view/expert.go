@@ -107,5 +107,11 @@ func (v *Expert) Lesson(im *vision.Patches, instruction, answer string) (batch.E
 	return v.renderer.Computer(prompt.Computer{System: v.System, Image: im, Instruction: instruction, Answer: answer})
 }
 
+// Parts returns the part of a lesson's answer that each token is (see
+// prompt.Division).
+func (v *Expert) Parts(tokens, labels []int32, by prompt.Division) ([]batch.Part, error) {
+	return v.renderer.CallParts(tokens, labels, by)
+}
+
 // End returns the token that ends an answer.
 func (v *Expert) End() int32 { return v.renderer.End() }
