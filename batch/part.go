@@ -45,6 +45,14 @@ func (l *Losses) Add(ex []Example, losses []float32) {
 	}
 }
 
+// Join adds the losses of another sum.
+func (l *Losses) Join(other *Losses) {
+	for p := range l {
+		l[p].Sum += other[p].Sum
+		l[p].Count += other[p].Count
+	}
+}
+
 // Mean returns the mean loss of the tokens of a part, in nats, each counted
 // once whatever its weight; ok is false if there was none.
 func (l *Losses) Mean(p Part) (mean float64, ok bool) {

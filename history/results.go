@@ -79,6 +79,11 @@ type LogEntry struct {
 	GradNorm     *float64 `json:"grad_norm,omitempty"`
 	EvalLoss     *float64 `json:"eval_loss,omitempty"` // nats
 	EvalAccuracy *float64 `json:"eval_accuracy,omitempty"`
+
+	// Of the two losses, the mean over the tokens of each part of the answers that
+	// is told apart, by name.
+	LossByPart     map[string]float64 `json:"loss_by_part,omitempty"`
+	EvalLossByPart map[string]float64 `json:"eval_loss_by_part,omitempty"`
 }
 
 // JSON returns the state as the file holds it.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"mole/batch"
 	"mole/evidence"
 	"mole/model/qwen3vl"
 	"mole/router"
@@ -28,7 +29,8 @@ const shownAnswers = 3
 // examResult is what came of an evaluation.
 type examResult struct {
 	step       int
-	loss       float64 // mean over the supervised tokens, nats
+	loss       float64 // by which the run is judged, nats: the mean over the supervised tokens, or lossOf
+	parts      batch.Losses
 	duration   time.Duration
 	samples    int
 	right      map[string]tally // by expert; nil where nothing is decided
@@ -48,8 +50,12 @@ func (e *exam) evaluate(step int) (float64, error) {
 	r := examResult{step: step, samples: len(e.held)}
 	began := time.Now()
 	var err error
-	if r.loss, err = meanLoss(e.net, e.held, e.val, e.settings.PassTokens); err != nil {
+	if r.loss, r.parts, err = meanLoss(e.net, e.held, e.val, e.settings.PassTokens); err != nil {
 		return 0, err
+	}
+	if w := e.settings.Loss; w.On() {
+		r.loss = w.lossOf(&r.parts)
+		e.log().Info("loss by part", "step", step, "nats", r.parts.Means())
 	}
 	r.duration = time.Since(began)
 	show := e.answer

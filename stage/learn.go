@@ -99,6 +99,9 @@ func (l *lessons) trainer(ctx context.Context, net *qwen3vl.Net, dir string) (t 
 		},
 		Report: l.stepped, Evaluated: l.Evaluated,
 	}
+	if s.Loss.On() {
+		t.Options.Settings["loss_weights"] = s.Loss.String()
+	}
 	if val.Len() > 0 {
 		exam := &exam{lessons: l, ctx: ctx, net: net, val: val, held: balanced(val.labels, s.EvalMax)}
 		t.Evaluate = exam.evaluate
@@ -124,30 +127,31 @@ func (l *lessons) stepped(s train.Step) {
 }
 
 // meanLoss returns the mean loss in nats over the supervised tokens of some
-// examples, in passes of about budget tokens.
-func meanLoss(net *qwen3vl.Net, which []int, from train.Examples, budget int) (float64, error) {
+// examples, each counted once, in passes of about budget tokens.
+func meanLoss(net *qwen3vl.Net, which []int, from train.Examples, budget int) (mean float64, parts batch.Losses, err error) {
 	var sum float64
 	var n int
 	for len(which) > 0 {
 		ex, err := taken(which, from, budget)
 		if err != nil {
-			return 0, err
+			return 0, parts, err
 		}
 		which = which[len(ex):]
 		b, err := batch.Share(net.Layout(), ex)
 		if err != nil {
-			return 0, err
+			return 0, parts, err
 		}
 		losses, err := net.Forward(b)
 		if err != nil {
-			return 0, err
+			return 0, parts, err
 		}
+		parts.Add(ex, losses)
 		for _, loss := range losses {
 			sum += float64(loss)
 		}
 		n += len(losses)
 	}
-	return sum / float64(n), nil
+	return sum / float64(n), parts, nil
 }
 
 // taken returns the leading examples that fit into a pass, at least one.

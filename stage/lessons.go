@@ -100,6 +100,8 @@ type labelled struct {
 	answers [][]int32
 	// only, if not nil, are the samples that are the examples.
 	only []int
+	// part, if not nil, tells the parts of an answer apart.
+	part func(*batch.Example) error
 }
 
 // Len returns the number of examples.
@@ -111,16 +113,22 @@ func (s *labelled) Len() int {
 }
 
 // Example returns example i, with another answer where the run has shuffled
-// them.
+// them, and the parts of the answer.
 func (s *labelled) Example(i int) (batch.Example, error) {
 	if s.only != nil {
 		i = s.only[i]
 	}
 	e, err := s.Examples.Example(i)
-	if err != nil || s.answers == nil {
+	if err != nil {
 		return e, err
 	}
-	return answered(e, s.answers[i]), nil
+	if s.answers != nil {
+		e = answered(e, s.answers[i])
+	}
+	if s.part != nil {
+		err = s.part(&e)
+	}
+	return e, err
 }
 
 // answered returns e with another answer in place of its supervised tokens.
@@ -149,7 +157,10 @@ func (l *lessons) examples(name string) (*labelled, error) {
 	if l.frozen {
 		o.Features = l.features
 	}
-	s := &labelled{Examples: split.Examples(o), split: split}
+	if err := l.checkCalls(split); err != nil {
+		return nil, err
+	}
+	s := &labelled{Examples: split.Examples(o), split: split, part: l.parting()}
 	if s.labels, err = l.labels(split); err == nil && l.settings.ShuffleLabels {
 		s.answers = l.answers(s.labels)
 	}

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
 
+	"mole/batch"
 	"mole/history"
 	"mole/tbevents"
 	"mole/train"
@@ -43,7 +45,8 @@ type record struct {
 	tb     *tbevents.Writer    // nil likewise
 	shown  *tbevents.Writer    // answers as text
 	result train.Result
-	losses []float64 // since the last entry of the log history
+	losses []float64    // since the last entry of the log history
+	parts  batch.Losses // likewise
 	tokens int64
 	warned error
 }
@@ -155,6 +158,8 @@ func (r *record) step(s train.Step) {
 	r.tokens += int64(s.Tokens)
 	if s.Skipped == "" {
 		r.losses = append(r.losses, s.Loss)
+		r.parts.Join(&s.Parts)
+		r.byPart("loss/", step, &s.Parts)
 	}
 	if r.tb != nil {
 		seconds := s.Duration.Seconds()
@@ -171,13 +176,24 @@ func (r *record) step(s train.Step) {
 	if step%logEvery == 0 && len(r.losses) > 0 {
 		loss := mean(r.losses)
 		r.state.LogHistory = append(r.state.LogHistory, history.LogEntry{
-			Step: step, Epoch: r.state.Epoch, Loss: &loss, LearningRate: &s.Rate, GradNorm: &s.GradNorm,
+			Step: step, Epoch: r.state.Epoch, Loss: &loss, LearningRate: &s.Rate, GradNorm: &s.GradNorm, LossByPart: r.parts.Means(),
 		})
-		r.losses = nil
+		r.losses, r.parts = nil, batch.Losses{}
 	}
 	if step%r.settings.SaveEvery == 0 {
 		r.meter.Saved(step)
 		r.save()
+	}
+}
+
+// byPart logs the mean loss of each part of the answers that occurred.
+func (r *record) byPart(prefix string, step int, l *batch.Losses) {
+	if r.tb == nil {
+		return
+	}
+	means := l.Means()
+	for _, name := range slices.Sorted(maps.Keys(means)) {
+		r.tb.Scalar(prefix+name, int64(step), means[name])
 	}
 }
 
@@ -191,7 +207,7 @@ func mean(values []float64) float64 {
 
 // evaluation takes an evaluation down.
 func (r *record) evaluation(e examResult) {
-	entry := history.LogEntry{Step: e.step, Epoch: r.epoch(e.step), EvalLoss: &e.loss}
+	entry := history.LogEntry{Step: e.step, Epoch: r.epoch(e.step), EvalLoss: &e.loss, EvalLossByPart: e.parts.Means()}
 	if e.right != nil {
 		var all tally
 		for _, s := range e.right {
@@ -232,6 +248,7 @@ func (r *record) logEvaluation(e examResult, accuracy *float64) {
 			r.tb.Scalar("eval/accuracy/"+x.Name, step, s.share())
 		}
 	}
+	r.byPart("eval/loss/", e.step, &e.parts)
 	r.tb.Scalar("mem/bytes", step, float64(memoryInUse()))
 	if r.shown == nil {
 		return

@@ -75,6 +75,18 @@ func read(t *testing.T, fsys fs.FS, name string) []byte {
 // wantTags checks the tags of a run's event files.
 func wantTags(t *testing.T, dir string) {
 	t.Helper()
+	wantCounts(t, dir, map[string]int{
+		"train/loss": 6, "train/grad_norm": 6, "train/learning_rate": 6, "train/epoch": 6, "perf/step_time": 6, "perf/tokens_per_second": 6, "cost/usd": 6,
+		"eval/loss": 2, "eval/runtime": 2, "eval/samples_per_second": 2, "eval/steps_per_second": 2, "eval/accuracy": 2, "eval/accuracy/calendar": 2,
+		"eval/confidence": 2, "mem/bytes": 2, "train/train_loss": 1, "train/train_runtime": 1, "train/train_samples_per_second": 1,
+		"train/train_steps_per_second": 1, "train/total_flos": 1, "args": 1, "model_config": 1, "eval_examples/example_0": 2, "eval_examples/example_2": 2,
+		"loss/label": 6, "loss/end": 6, "eval/loss/label": 2, "eval/loss/end": 2,
+	})
+}
+
+// wantCounts checks how many values the event files of a run have by tag.
+func wantCounts(t *testing.T, dir string, want map[string]int) {
+	t.Helper()
 	counts := map[string]int{}
 	runs, err := tbevents.Runs(os.DirFS(dir))
 	if err != nil {
@@ -89,14 +101,9 @@ func wantTags(t *testing.T, dir string) {
 			counts[s.Tag] = s.Count
 		}
 	}
-	for tag, want := range map[string]int{
-		"train/loss": 6, "train/grad_norm": 6, "train/learning_rate": 6, "train/epoch": 6, "perf/step_time": 6, "perf/tokens_per_second": 6, "cost/usd": 6,
-		"eval/loss": 2, "eval/runtime": 2, "eval/samples_per_second": 2, "eval/steps_per_second": 2, "eval/accuracy": 2, "eval/accuracy/calendar": 2,
-		"eval/confidence": 2, "mem/bytes": 2, "train/train_loss": 1, "train/train_runtime": 1, "train/train_samples_per_second": 1,
-		"train/train_steps_per_second": 1, "train/total_flos": 1, "args": 1, "model_config": 1, "eval_examples/example_0": 2, "eval_examples/example_2": 2,
-	} {
-		if counts[tag] != want {
-			t.Errorf("%s: got %d values, want %d", tag, counts[tag], want)
+	for tag, n := range want {
+		if counts[tag] != n {
+			t.Errorf("%s: got %d values, want %d", tag, counts[tag], n)
 		}
 	}
 }

@@ -42,6 +42,8 @@ type Settings struct {
 	// PerPicture is how many samples about one picture follow each other in the
 	// training of an expert, at most: they share its computation.
 	PerPicture int `json:"samples_per_picture,omitempty"` // 4; negative for an order that does not look
+	// Loss weighs the tokens of an expert's answers; routers have none.
+	Loss LossWeights `json:"loss_weights,omitzero"`
 
 	Seed          uint64  `json:"seed"`
 	ShuffleLabels bool    `json:"shuffle_labels"` // control run: labels without meaning
@@ -113,6 +115,9 @@ func (s Settings) Resolve(n int) (Settings, error) {
 	t, err := AutoTune(n)
 	if err != nil {
 		return s, err
+	}
+	if err := s.Loss.check(); err != nil {
+		return s, fmt.Errorf("loss weights: %w", err)
 	}
 	for _, f := range []struct {
 		value *int

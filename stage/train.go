@@ -77,6 +77,9 @@ func (t *Train) run(ctx context.Context) (out *Trained, err error) {
 	if err := store.CheckName(t.Name); err != nil {
 		return nil, fmt.Errorf("name of the run: %w", err)
 	}
+	if t.Settings.Loss.On() {
+		return nil, ErrRouterWeights
+	}
 	tree, set, err := t.open(ctx)
 	if err != nil {
 		return nil, err

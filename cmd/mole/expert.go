@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"mole/config"
 	"mole/stage"
@@ -34,6 +35,10 @@ func (c *chain) expertPath(name string) string {
 
 // expert trains an expert.
 func (c *trainCmd) expert(ctx context.Context, ch *chain) error {
+	weights, err := c.lossWeights()
+	if err != nil {
+		return err
+	}
 	if c.Dry {
 		ch.say("would run: mole train --expert %s", c.Expert)
 		return nil
@@ -44,7 +49,7 @@ func (c *trainCmd) expert(ctx context.Context, ch *chain) error {
 	}
 	t.Dataset, t.From, t.Name, t.Force = c.DatasetName, c.FromDir, c.RunName, c.Force
 	t.Settings = c.settings()
-	t.Settings.Seed, t.Settings.PerPicture = c.Seed, c.PerPicture
+	t.Settings.Seed, t.Settings.PerPicture, t.Settings.Loss = c.Seed, c.PerPicture, weights
 	t.Settings.Preset = ch.preset(t.Settings.Preset)
 	if c.Plan {
 		n, err := t.Needs(ctx)
@@ -63,6 +68,15 @@ func (c *trainCmd) expert(ctx context.Context, ch *chain) error {
 	ch.sayTrainedExpert(done)
 	ch.say("Next: mole test --expert %s --dataset-name %s --run-name %s", done.Expert, done.Dataset, done.Name)
 	return nil
+}
+
+// lossWeights returns the weights of tokens that the flags name.
+func (c *trainCmd) lossWeights() (stage.LossWeights, error) {
+	w, err := stage.ParseLossWeights(c.Weights, c.WeightsMode)
+	if err != nil {
+		err = fmt.Errorf("--loss-weights: %w", err)
+	}
+	return w, err
 }
 
 // trainExpert returns the stage that trains an expert.
@@ -91,6 +105,9 @@ func (c *chain) sayTrainedExpert(t *stage.TrainedExpert) {
 	c.say("train: expert %s, run %s of %s: %d samples of %d pictures, %d steps", t.Expert, t.Name, t.Dataset, m.TrainSamples, m.Images.Distinct, t.Steps)
 	if t.Loss != nil {
 		c.say("  loss %.4f on validation; %d of its %d samples show a picture of training", *t.Loss, t.Shared, m.ValSamples)
+	}
+	if w := t.Settings.Loss; w.On() {
+		c.say("  loss weights  %v", w)
 	}
 	c.say("  adapter  %s:%s", c.Volumes.Training, stage.ExpertCheckpointPath(t.Dataset, t.Name))
 }

@@ -88,6 +88,8 @@ type trainCmd struct {
 	Expert      string `placeholder:"NAME" help:"Train the adapter of this expert, not a router."`
 	FromDir     string `placeholder:"DIR" help:"With --expert: folder of the dataset, or of datasets. Default: the volume, else experts in the state folder."`
 	PerPicture  int    `name:"samples-per-picture" placeholder:"N" help:"With --expert: samples about one picture that share a step, at most; negative for an order that does not look. Default: 4."`
+	Weights     string `name:"loss-weights" placeholder:"BASE,ACTION,ARG" help:"With --expert: how much the tokens of tool calls count in the loss, such as 1,1.5,2: ACTION those of the name of the action, ARG those of the values of its arguments, BASE the others. Default: all tokens of an answer count the same."`
+	WeightsMode string `name:"loss-weights-mode" enum:",json,legacy" default:"" placeholder:"BY" help:"How --loss-weights tells these apart: json reads the call, legacy takes the first fifth of its tokens for the action. Default: json."`
 	RunName     string `placeholder:"NAME" help:"Name of the run. Default: made of the set's."`
 	Seed        uint64 `placeholder:"N" help:"Seed of weights and order. Default: 420."`
 	Force       bool   `help:"Train again, though it was done before."`
@@ -102,7 +104,8 @@ func (*trainCmd) Help() string {
     mole train --dataset-name routing_20260105_110000
     mole train --dataset-name routing_20260105_110000 --run-name wide --lora-rank 32 --max-steps 400
     mole train --expert calendar --dataset-name calendar--demo--20260105_090000
-    mole train --expert calendar --from-dir datasets` + exitHelp
+    mole train --expert calendar --from-dir datasets
+    mole train --expert calendar --run-name places --loss-weights 1,1.5,2` + exitHelp
 }
 
 // Run trains the router, or an expert.
@@ -117,6 +120,8 @@ func (c *trainCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (er
 		return c.expert(ctx, ch)
 	case c.DatasetName == "":
 		return errors.New("--dataset-name: want the routing set, or --expert NAME")
+	case c.Weights != "" || c.WeightsMode != "":
+		return fmt.Errorf("--loss-weights goes with --expert: %w", stage.ErrRouterWeights)
 	case c.FromDir != "":
 		return errors.New("--from-dir goes with --expert; mole upload publishes a routing set")
 	}
