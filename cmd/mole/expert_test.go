@@ -35,6 +35,7 @@ func TestExpertCommands(t *testing.T) {
 		{"merge --expert login-window --out " + filepath.Join(state, "merged"), "35 layers of moe-inference:loras/login-window/adapter"},
 		{"train --expert login-window --plan --max-tokens 16", "together"},
 		{"train --expert login-window --dry", "would run: mole train --expert login-window"},
+		{"train --expert login-window --max-tokens 16 --run-name weighted --max-steps 1 --batch-size 1 --loss-weights 1,1.5,2", "  loss weights  base 1, action 1.5, arg 2 (json)\n"},
 	} {
 		out, errs, status := line(t, state, step.args)
 		if status != statusOK || !strings.Contains(out, step.want) {
@@ -61,11 +62,16 @@ func wantReport(t *testing.T, state string) {
 func TestExpertRefuses(t *testing.T) {
 	state := t.TempDir()
 	for args, want := range map[string]string{
-		"train":                                    "want the routing set, or --expert NAME",
-		"train --dataset-name x --from-dir y":      "--from-dir goes with --expert",
-		"train --expert Calendar":                  "Calendar",
-		"train --expert calendar --plan":           "no dataset of expert calendar",
-		"train --expert calendar":                  "no dataset of expert calendar",
+		"train":                                              "want the routing set, or --expert NAME",
+		"train --dataset-name x --from-dir y":                "--from-dir goes with --expert",
+		"train --expert Calendar":                            "Calendar",
+		"train --expert calendar --plan":                     "no dataset of expert calendar",
+		"train --expert calendar":                            "no dataset of expert calendar",
+		"train --dataset-name x --loss-weights 1,1,1":        "--loss-weights goes with --expert",
+		"train --dataset-name x --loss-weights-mode json":    "--loss-weights goes with --expert",
+		"train --expert calendar --dry --loss-weights 1,2":   `--loss-weights: found "1,2", want three numbers`,
+		"train --expert calendar --loss-weights=-1,1,2":      "--loss-weights: base -1, want a finite number, at least 0",
+		"train --expert calendar --loss-weights-mode legacy": "--loss-weights: none, but the mode legacy",
 		"test":                                     "want the routing set, or --expert NAME",
 		"test --expert calendar":                   "no dataset of expert calendar",
 		"deploy --expert calendar --latest":        "no run of expert calendar",
