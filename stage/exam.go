@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -55,7 +56,7 @@ func (e *exam) evaluate(step int) (float64, error) {
 	}
 	if w := e.settings.Loss; w.On() {
 		r.loss = w.lossOf(&r.parts)
-		e.log().Info("loss by part", "step", step, "nats", r.parts.Means())
+		e.logParts(&r)
 	}
 	r.duration = time.Since(began)
 	show := e.answer
@@ -67,6 +68,15 @@ func (e *exam) evaluate(step int) (float64, error) {
 	}
 	e.record.evaluation(r)
 	return r.loss, nil
+}
+
+// logParts logs the loss of each part of the answers.
+func (e *exam) logParts(r *examResult) {
+	values, means := []any{"step", r.step}, r.parts.Means()
+	for _, name := range slices.Sorted(maps.Keys(means)) {
+		values = append(values, name+"_nats", means[name])
+	}
+	e.log().Info("loss by part", values...)
 }
 
 // answer lets the router decide about the held samples.

@@ -3,13 +3,16 @@ package stage_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"mole/history"
 	"mole/prompt"
+	"mole/safetensors"
 	"mole/stage"
 	"mole/train"
 )
@@ -70,6 +73,7 @@ func wantStops(t *testing.T, w *workshop, want string) {
 			t.Errorf("weights %v: took steps %v, want a run of its own", of, steps)
 		}
 	}
+	wantSettings(t, w.State, weights.String(), legacy.String())
 	if steps := stopAfter(t, w, weights, 2); !slices.Equal(steps, []int{1}) {
 		t.Errorf("the same weights: took steps %v, want 1 to follow", steps)
 	}
@@ -78,6 +82,27 @@ func wantStops(t *testing.T, w *workshop, want string) {
 	}
 	_, err := w.weightedRun(t, "stopped", legacy).Run(t.Context())
 	wantError(t, err, "there is a run of that name already, of other settings")
+}
+
+// wantSettings checks that the checkpoints below a folder name these weights.
+func wantSettings(t *testing.T, dir string, want ...string) {
+	t.Helper()
+	var got []string
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasPrefix(filepath.Base(path), "step-") {
+			return err
+		}
+		f, err := safetensors.Open(path)
+		if err != nil {
+			return err
+		}
+		got = append(got, f.Metadata()["setting.run.loss_weights"])
+		return f.Close()
+	})
+	slices.Sort(got)
+	if slices.Sort(want); err != nil || !slices.Equal(got, want) {
+		t.Errorf("checkpoints: got weights %q, %v, want %q", got, err, want)
+	}
 }
 
 // stopAfter stops a run when so many steps are done, and returns those it took.

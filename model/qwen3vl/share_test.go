@@ -63,6 +63,45 @@ func TestShared(t *testing.T) {
 	}
 }
 
+// TestTokenWeights compares the gradient of a tree whose tokens have weights with
+// the sum of the gradients of its labels one by one, times their weights.
+func TestTokenWeights(t *testing.T) {
+	m := newModel(t, cpu.Options{Tier: "generic"}, noise(14))
+	n := newNet(t, m, "full")
+	whole := screenExamples(m.Config())
+	want := map[string][]float32{}
+	for i := range whole {
+		e := &whole[i]
+		e.Weights = make([]float32, len(e.Tokens))
+		for k, label := range e.Labels {
+			if label == batch.Ignore {
+				continue
+			}
+			e.Weights[k] = []float32{0.5, 0, 3}[(i+k)%3]
+			one := *e
+			one.Weight, one.Weights = 1, make([]float32, len(e.Tokens))
+			one.Weights[k] = 1
+			_, alone := gradients(t, n, pack(t, m, one))
+			for name, g := range alone {
+				want[name] = plus(want[name], g, e.Weight*e.Weights[k])
+			}
+		}
+	}
+	_, got := gradients(t, n, share(t, m, whole...))
+	nearAll(t, got, want)
+}
+
+// plus returns sum + factor·v; nil is a sum of nothing.
+func plus(sum, v []float32, factor float32) []float32 {
+	if sum == nil {
+		sum = make([]float32, len(v))
+	}
+	for i := range v {
+		sum[i] += factor * v[i]
+	}
+	return sum
+}
+
 // drawTree draws examples that often begin alike.
 func drawTree(t *rapid.T, c *Config, pool []*vision.Patches) []batch.Example {
 	var ex []batch.Example
