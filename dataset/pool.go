@@ -24,6 +24,7 @@ type pool struct {
 	expert     expert.Expert
 	name       string // of its own dataset; "" if it has none
 	reading    Report
+	data       *Expert // its own dataset; nil if it has none
 	files      []pictureFile
 	candidates []*candidate // one for each distinct picture, in the order of the draw
 	repeated   int
@@ -97,7 +98,7 @@ func (p *pool) add(s *Source, includeVal bool) error {
 	if err != nil {
 		return err
 	}
-	p.reading = *report
+	p.reading, p.data = *report, e
 	records := e.Train
 	if includeVal {
 		records = append(records, e.Val...)
@@ -244,15 +245,19 @@ func (c *candidate) routing(p *pool, n *naming) Record {
 		id = fmt.Sprintf("ocr_%04d", n.crops)
 		n.crops++
 	}
-	id = n.unique(id, p.expert.Name)
-	label := p.expert.Label
+	r := relabelled(id, c.file.fullPath(), prompt, p.expert.Name, p.expert.Label)
+	r.ID = n.unique(id, p.expert.Name)
+	r.Metadata.TaskType, r.Metadata.SourceDataset, r.Metadata.SplitGroup = c.record.Metadata.TaskType, c.file.source.Name, c.file.look.group()
+	return r
+}
+
+// relabelled returns a routing record: a screen, what is asked about it, and the
+// label of its expert as the answer.
+func relabelled(id, image, prompt, name string, label int) Record {
 	return Record{
-		ID: id, Image: c.file.fullPath(),
+		ID: id, Image: image,
 		Conversations: []Turn{{"human", ImageMark + prompt}, {"gpt", strconv.Itoa(label)}},
-		Metadata: Metadata{
-			TaskType: c.record.Metadata.TaskType, Adapter: p.expert.Name, Label: &label,
-			SourceDataset: c.file.source.Name, SplitGroup: c.file.look.group(),
-		},
+		Metadata:      Metadata{Adapter: name, Label: &label},
 	}
 }
 

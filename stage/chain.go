@@ -184,6 +184,7 @@ func (c *Chain) preprocess(ctx context.Context) (any, error) {
 	out, err := c.Preprocess.Run(ctx)
 	if err == nil && c.Train != nil {
 		c.Train.Dataset, c.Train.Name = out.Dataset, first(c.Train.Name, RunName(out.Dataset))
+		c.Train.Linked = out.Linked
 	}
 	return out, err
 }

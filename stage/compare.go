@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"mole/bundle"
 	"mole/dataset"
 	"mole/device/cpu"
 	"mole/eval"
@@ -67,7 +68,7 @@ type questions struct {
 
 // questions reads a split of a routing set on the volume.
 func (p *Place) questions(ctx context.Context, name, split string) (*questions, error) {
-	set, _, err := p.routing(ctx, name)
+	set, err := p.routing(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func (p *Place) questions(ctx context.Context, name, split string) (*questions, 
 		}
 		q.expected = append(q.expected, e.Name)
 	}
-	q.pictures, _, err = p.pictures(ctx, sourcesOf(set))
+	q.pictures, _, err = p.pictures(ctx, sourcesOf(set.Routing))
 	return q, err
 }
 
@@ -140,19 +141,38 @@ func (p *Place) routerTree(ctx context.Context, dataset, name string) (store.Tre
 	if !both {
 		set, run = dataset, name
 	}
-	path := CheckpointPath(set, run)
-	tree, err := p.data().Tree(ctx, path)
+	path, tree, err := p.runTree(ctx, set, run)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%s:%s: not there; want %s, a run of the set, or DATASET/RUN", p.Volumes.Data, path, DeployedRouter)
 	}
 	return tree, err
 }
 
+// runTree returns the bundle of a run on a routing set or a manifest, and where
+// it is published.
+func (p *Place) runTree(ctx context.Context, set, run string) (path string, tree store.Tree, err error) {
+	path = CheckpointPath(set, run)
+	tree, err = p.data().Tree(ctx, path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return path, tree, err
+	}
+	linked, err := p.data().Tree(ctx, LinkedPath(run))
+	if err != nil {
+		return path, tree, err
+	}
+	b, err := bundle.Read(linked.FS(ctx, p.Store))
+	if err == nil && b.Dataset != set {
+		err = fs.ErrNotExist // of another manifest
+	}
+	return LinkedPath(run), linked, err
+}
+
 // seen returns how many of the pictures were in the training split of the set
-// that a router was made from. That of a set which is gone is not known; 0 then.
+// that a router was made from. That of a set which is gone, or was
+// linked and has changed, is not known; 0 then.
 func (p *Place) seen(ctx context.Context, name string, q *questions) (int, error) {
-	set, _, err := p.routing(ctx, name)
-	if errors.Is(err, fs.ErrNotExist) {
+	set, err := p.routing(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrStale) {
 		return 0, nil
 	}
 	if err != nil {

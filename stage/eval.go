@@ -55,8 +55,7 @@ type Evaluated struct {
 // Run evaluates the router, writes the reports, and publishes the run again
 // with its report.
 func (e *Eval) Run(ctx context.Context) (*Evaluated, error) {
-	path := CheckpointPath(e.Dataset, e.Name)
-	tree, err := e.data().Tree(ctx, path)
+	path, tree, err := e.runTree(ctx, e.Dataset, e.Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s:%s: not there; train it first", e.Volumes.Data, path)
 	}
@@ -75,6 +74,7 @@ func (e *Eval) Run(ctx context.Context) (*Evaluated, error) {
 	if err != nil {
 		return nil, err
 	}
+	j.path = path
 	if err := j.compare(ctx); err != nil {
 		return nil, err
 	}
@@ -107,6 +107,7 @@ type judgement struct {
 	samples  []shard.Sample
 	outside  []router.Evidence
 	names    []string // of the outside pictures
+	path     string   // of the run on the volume
 
 	comparison *eval.Comparison // nil for none
 }
@@ -263,10 +264,13 @@ func (j *judgement) report(began time.Time) (*eval.Report, error) {
 	mode := map[string]string{"test": "test", "val": "validation", "train": "train"}[j.split()]
 	seen := map[string]string{"test": "none", "val": "early-stopping", "train": "train"}[j.split()]
 	run := eval.Run{
-		RunName: b.Run, DatasetName: b.Dataset, Checkpoint: CheckpointPath(j.Dataset, j.Name), CheckpointStep: b.Step,
+		RunName: b.Run, DatasetName: b.Dataset, Checkpoint: j.path, CheckpointStep: b.Step,
 		EvalMode: mode, Split: j.split(), SeenInTraining: seen, Timestamp: began.UTC().Format(time.RFC3339), DurationSeconds: time.Since(began).Seconds(),
 		Rung: b.Rung, Temperature: c.Temperature, MinConfidence: c.MinConfidence, MaxDistance: c.MaxDistance, Spec: b.Spec,
 		Settings: []eval.Setting{{Name: "base model", Value: b.Base}, {Name: "adapter", Value: first(b.Preset, "none")}, {Name: "device", Value: j.Device.Name()}},
+	}
+	if j.path == LinkedPath(j.Name) {
+		run.ManifestName = b.Dataset
 	}
 	return eval.NewReport(run, b.Table, m, known, outside, ways, j.comparison), nil
 }

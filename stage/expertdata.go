@@ -2,12 +2,9 @@ package stage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"mole/base"
 	"mole/batch"
@@ -21,11 +18,9 @@ import (
 // expertData is the dataset of an expert on its way to training: found,
 // published, preprocessed (specification mole, 4.5, 5.3 and 7).
 type expertData struct {
-	*Place
+	expertSet
 	View    *view.Expert
 	Base    *base.Base
-	Dataset string // name; the newest of the expert if empty. find sets it
-	From    string // folder of the dataset, or of datasets; see TrainExpert.Run
 	Workers int
 }
 
@@ -53,83 +48,6 @@ func (d *expertData) prepare(ctx context.Context) (store.Tree, error) {
 		return tree, nil
 	}
 	return tree, d.training().Publish(ctx, path, tree, store.Always)
-}
-
-// find returns the published dataset, and publishes it before if it is one in a
-// folder.
-func (d *expertData) find(ctx context.Context) (store.Tree, error) {
-	d.Dataset = dataset.BaseName(d.Dataset)
-	dir := first(d.From, filepath.Join(d.State, "experts"))
-	if holdsDataset(dir) {
-		whole, err := filepath.Abs(dir)
-		if err != nil {
-			return store.Tree{}, err
-		}
-		d.Dataset = first(d.Dataset, filepath.Base(whole))
-		return d.publishFolder(ctx, dir)
-	}
-	if err := d.choose(ctx, dir); err != nil {
-		return store.Tree{}, err
-	}
-	if d.From == "" {
-		tree, err := d.training().Tree(ctx, datasets+d.Dataset)
-		if !errors.Is(err, fs.ErrNotExist) {
-			return tree, err
-		}
-	}
-	dir = filepath.Join(dir, d.Dataset)
-	if !holdsDataset(dir) {
-		return store.Tree{}, fmt.Errorf("dataset %s of expert %s is neither on volume %s nor a folder: no train.jsonl in %s",
-			d.Dataset, d.View.Spec.Expert, d.Volumes.Training, dir)
-	}
-	return d.publishFolder(ctx, dir)
-}
-
-// datasets begins the paths of datasets on a volume.
-const datasets = "datasets/"
-
-// holdsDataset reports whether a folder is a dataset.
-func holdsDataset(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, "train.jsonl"))
-	return err == nil
-}
-
-// publishFolder publishes the dataset in a folder, unless a record is broken.
-func (d *expertData) publishFolder(ctx context.Context, dir string) (store.Tree, error) {
-	if _, _, err := dataset.OpenExpert(os.DirFS(dir), dataset.ExpertOptions{Name: d.Dataset}); err != nil {
-		return store.Tree{}, err
-	}
-	u := &Upload{Place: d.Place}
-	return u.publish(ctx, d.training(), dir, d.Dataset, &Uploaded{})
-}
-
-// choose takes the newest dataset of the expert, in the folder dir or, unless
-// that was asked for, on the volume, if none is named.
-func (d *expertData) choose(ctx context.Context, dir string) error {
-	if d.Dataset != "" {
-		return nil
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil && (d.From != "" || !errors.Is(err, fs.ErrNotExist)) {
-		return err
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	if d.From == "" {
-		for e, err := range d.training().List(ctx, datasets) {
-			if err != nil {
-				return err
-			}
-			names = append(names, strings.TrimPrefix(e.Path, datasets))
-		}
-	}
-	who, found := d.View.Spec.Expert, false
-	if d.Dataset, found = dataset.Newest(names, who); !found {
-		return fmt.Errorf("no dataset of expert %s, neither on volume %s nor in %s: mole synth --expert %s draws one of a built-in screen", who, d.Volumes.Training, dir, who)
-	}
-	return nil
 }
 
 // preprocess makes the folder of shards in work, and stores it.

@@ -55,17 +55,28 @@ func (p *Place) published(ctx context.Context, name string) (store.Tree, error) 
 	return tree, err
 }
 
-// routing opens a routing set that was uploaded. The error wraps
-// [fs.ErrNotExist] if there is none of that name.
-func (p *Place) routing(ctx context.Context, name string) (*dataset.Routing, store.Tree, error) {
-	path := "datasets/" + name
+// routingSet is an opened routing set.
+type routingSet struct {
+	*dataset.Routing
+	tree   store.Tree // what says which records are in it
+	linked bool       // that is a manifest
+}
+
+// routing opens a routing set that was uploaded, or the one that a manifest of
+// that name stands for. The error wraps [fs.ErrNotExist] if there is neither.
+func (p *Place) routing(ctx context.Context, name string) (*routingSet, error) {
+	path := datasets + name
 	tree, err := p.data().Tree(ctx, path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, tree, fmt.Errorf("%s:%s: not there; upload it first: %w", p.Volumes.Data, path, fs.ErrNotExist)
+		set, err := p.linkedSet(ctx, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%s:%s: not there; upload it first: %w", p.Volumes.Data, path, fs.ErrNotExist)
+		}
+		return set, err
 	}
 	if err != nil {
-		return nil, tree, err
+		return nil, err
 	}
 	set, _, err := dataset.OpenRouting(tree.FS(ctx, p.Store), dataset.RoutingOptions{Name: name, Experts: p.Experts})
-	return set, tree, err
+	return &routingSet{Routing: set, tree: tree}, err
 }

@@ -21,7 +21,7 @@ import (
 // pictures in the size that the network sees (specification mole, 5.3 and 7).
 type Preprocess struct {
 	*Place
-	Dataset string // name of the routing set on the volume
+	Dataset string // name of the routing set on the volume, or of a manifest
 	Base    *base.Base
 	View    *view.View
 	Workers int
@@ -33,6 +33,7 @@ type Preprocessed struct {
 	Dataset string
 	Tree    store.Tree // of package shard
 	Meta    *shard.Meta
+	Linked  bool // the set is one that a manifest stands for
 	Done    bool // it was there before
 }
 
@@ -42,23 +43,23 @@ func (p *Preprocess) Run(ctx context.Context) (*Preprocessed, error) {
 }
 
 func (p *Preprocess) run(ctx context.Context) (*Preprocessed, error) {
-	set, tree, err := p.routing(ctx, p.Dataset)
+	set, err := p.routing(ctx, p.Dataset)
 	if err != nil {
 		return nil, err
 	}
-	pictures, digests, err := p.pictures(ctx, sourcesOf(set))
+	pictures, digests, err := p.pictures(ctx, sourcesOf(set.Routing))
 	if err != nil {
 		return nil, err
 	}
-	if digests["."], err = tree.Digest(); err != nil { // no dataset has that name
+	if digests["."], err = set.tree.Digest(); err != nil { // no dataset has that name
 		return nil, err
 	}
 	key := store.Key{Stage: "preprocess", Inputs: digests, Settings: map[string]any{
 		"router_spec": p.View.Spec.Hash(), "processor": p.Base.Processor, "layout": shard.Version,
 	}}
-	out := &Preprocessed{Dataset: p.Dataset}
+	out := &Preprocessed{Dataset: p.Dataset, Linked: set.linked}
 	out.Tree, out.Done, err = p.once(ctx, key, p.Force, func(dir, digest string) (store.Tree, error) {
-		return p.write(ctx, dir, digest, set, pictures)
+		return p.write(ctx, dir, digest, set.Routing, pictures)
 	})
 	if err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 // Settings are the numbers of a training run. The zero value of a field means
 // that the preset decides.
 type Settings struct {
-	Preset   string          `json:"preset"`   // "tiny", "assembled", "fast"
+	Preset   string          `json:"preset"`   // "tiny", "assembled", "linked", "fast"
 	Rung     router.Rung     `json:"rung"`     // auto
 	Features router.Features `json:"features"` // frozen features of the heads; pooled+colour
 	Targets  string          `json:"targets"`  // preset of package lora: text
@@ -95,11 +95,19 @@ var presets = map[string]Settings{
 	"assembled": {
 		Targets: "full", Shape: train.Constant, Warmup: 10, Decay: 0.01, ClipNorm: 0.3, EvalEvery: 20, SaveEvery: 20, MinGain: 0.0005, EvalMax: 280,
 	},
+	// The predecessor's route B (8.5 and 8.7); the warm-up is linkedWarmup.
+	"linked": {
+		Targets: "text", Rank: 64, Alpha: 128, Batch: 1, Accumulation: 8, Rate: 2e-4, Shape: train.Cosine, Decay: 0.01, ClipNorm: 1,
+		Epochs: 3, EvalEvery: 20, SaveEvery: 20, Patience: 5, EvalMax: 280, Seed: 42,
+	},
 	// A smoke test: one evaluation, one checkpoint, no early stop (5.0).
 	"fast": {
 		Targets: "text", Shape: train.Constant, Warmup: 10, Decay: 0.01, ClipNorm: 0.3, Steps: 20, EvalEvery: 20, SaveEvery: 20, Patience: -1, EvalMax: 70,
 	},
 }
+
+// linkedWarmup is the share of the steps that the preset linked warms up in.
+const linkedWarmup = 0.03
 
 // epochs bounds a run that names neither steps nor epochs: early stop ends it
 // long before.
@@ -110,7 +118,7 @@ const epochs = 1000
 func (s Settings) Resolve(n int) (Settings, error) {
 	p, ok := presets[s.Preset]
 	if !ok {
-		return s, fmt.Errorf("preset %q, want tiny, assembled or fast", s.Preset)
+		return s, fmt.Errorf("preset %q, want tiny, assembled, linked or fast", s.Preset)
 	}
 	t, err := AutoTune(n)
 	if err != nil {
@@ -132,17 +140,20 @@ func (s Settings) Resolve(n int) (Settings, error) {
 		*f.value = first(*f.value, f.open...)
 	}
 	if s.Epochs == 0 {
-		s.Epochs, s.Steps = epochs, first(s.Steps, p.Steps)
+		s.Epochs, s.Steps = first(p.Epochs, epochs), first(s.Steps, p.Steps)
 	}
 	perStep := s.Batch * s.Accumulation
 	s.Steps = first(s.Steps, (s.Epochs*n+perStep-1)/perStep)
+	if s.Preset == "linked" {
+		p.Warmup = int(math.Ceil(linkedWarmup * float64(s.Steps)))
+	}
 	s.Warmup = first(s.Warmup, min(p.Warmup, s.Steps))
 	s.Rate, s.Decay = first(s.Rate, p.Rate, t.Rate), first(s.Decay, p.Decay)
 	s.ClipNorm, s.MinGain = first(s.ClipNorm, p.ClipNorm), first(s.MinGain, p.MinGain)
 	s.MaxError, s.MaxFalseAlarm = first(s.MaxError, 0.05), first(s.MaxFalseAlarm, 0.05)
 	s.Targets, s.Shape = first(s.Targets, p.Targets), first(s.Shape, p.Shape)
 	s.Rung, s.Features = first(s.Rung, router.Auto), first(s.Features, router.PooledColour)
-	s.Seed = first(s.Seed, 420)
+	s.Seed = first(s.Seed, p.Seed, 420)
 	return s, nil
 }
 

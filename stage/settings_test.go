@@ -45,6 +45,8 @@ func TestResolve(t *testing.T) {
 		{Settings{Preset: "assembled", Rank: 5}, 5600, "350000 10 5 32 2 3 4096"},
 		{Settings{Preset: "fast"}, 100, "20 10 2 4 1 -1 4096"},
 		{Settings{Preset: "fast", Steps: 4}, 100, "4 4 2 4 1 -1 4096"},
+		{Settings{Preset: "linked"}, 3500, "1313 40 64 128 1 5 4096"},
+		{Settings{Preset: "linked", Warmup: -1, Steps: 9}, 3500, "9 -1 64 128 1 5 4096"},
 		{Settings{Preset: "tiny", PassTokens: 99}, 100, "400 10 16 32 8 -1 99"},
 	}
 	for _, tt := range tests {

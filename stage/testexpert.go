@@ -58,7 +58,7 @@ func (t *TestExpert) Run(ctx context.Context) (*TestedExpert, error) {
 
 func (t *TestExpert) run(ctx context.Context) (*TestedExpert, error) {
 	began := time.Now()
-	data := &expertData{Place: t.Place, View: t.View, Base: t.Base, Dataset: t.Dataset, From: t.From}
+	data := &expertSet{Place: t.Place, Expert: t.View.Spec.Expert, Dataset: t.Dataset, From: t.From}
 	raw, err := data.find(ctx)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,8 @@ import (
 // calibration, and makes a bundle of them (specification mole, 5.4 and 8).
 type Train struct {
 	*Place
-	Dataset  string
+	Dataset  string // that was preprocessed: a routing set, or a manifest
+	Linked   bool   // it is a manifest
 	Name     string // of the run
 	Base     *base.Base
 	View     *view.View
@@ -52,14 +53,18 @@ type Train struct {
 
 // Trained is what came of Train.
 type Trained struct {
-	Name     string // of the run: checkpoints/datasets/DATASET/NAME on the volume
+	Name     string // of the run: CheckpointPath, or LinkedPath, on the volume
 	Tree     store.Tree
 	Bundle   *bundle.Bundle
 	Settings Settings // as they were used
 	Done     bool     // it was there before
 }
 
-// CheckpointPath returns where the bundle of a run is published.
+// LinkedPath returns where the bundle of a run on a manifest is published.
+func LinkedPath(run string) string { return "checkpoints/router_linked/" + run }
+
+// CheckpointPath returns where the bundle of a run on a routing set is
+// published.
 func CheckpointPath(dataset, run string) string { return "checkpoints/datasets/" + dataset + "/" + run }
 
 // Run trains, or finds the run that was finished before. When ctx ends, it

@@ -85,7 +85,7 @@ func (t *TrainExpert) Run(ctx context.Context) (*TrainedExpert, error) {
 }
 
 func (t *TrainExpert) run(ctx context.Context) (out *TrainedExpert, err error) {
-	data := &expertData{Place: t.Place, View: t.View, Base: t.Base, Dataset: t.Dataset, From: t.From, Workers: t.Workers}
+	data := &expertData{expertSet: t.source(), View: t.View, Base: t.Base, Workers: t.Workers}
 	tree, err := data.prepare(ctx)
 	if err != nil {
 		return nil, err
@@ -106,10 +106,15 @@ func (t *TrainExpert) run(ctx context.Context) (out *TrainedExpert, err error) {
 	return out, t.learn(ctx, tree, set, out)
 }
 
+// source returns the dataset, which is still to be found.
+func (t *TrainExpert) source() expertSet {
+	return expertSet{Place: t.Place, Expert: t.View.Spec.Expert, Dataset: t.Dataset, From: t.From}
+}
+
 // Needs returns what the run would take, and touches nothing. The dataset must
 // have been preprocessed, as a run does before it begins.
 func (t *TrainExpert) Needs(ctx context.Context) (n Needs, err error) {
-	data := &expertData{Place: t.Place, View: t.View, Dataset: t.Dataset, From: t.From}
+	data := t.source()
 	if err := data.choose(ctx, first(t.From, filepath.Join(t.State, "experts"))); err != nil {
 		return n, err
 	}
@@ -276,6 +281,9 @@ func (t *Train) volume() store.Volume {
 func (t *Train) checkpoint() string {
 	if t.expert != nil {
 		return ExpertCheckpointPath(t.Dataset, t.Name)
+	}
+	if t.Linked {
+		return LinkedPath(t.Name)
 	}
 	return CheckpointPath(t.Dataset, t.Name)
 }
