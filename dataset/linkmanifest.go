@@ -114,16 +114,10 @@ func (e *LinkedExpert) check() error {
 	case e.Digest == "":
 		return fmt.Errorf("no digest of dataset %s, so it may have changed; link again", e.Dataset)
 	}
-	seen := map[int]bool{}
+	seen := map[string]map[int]bool{"train.jsonl": {}, "val.jsonl": {}}
 	for _, s := range e.splits() {
-		if len(*s.indices) != len(*s.ids) {
-			return fmt.Errorf("sample_ids.%s: %d ids for %d indices; link again", s.name, len(*s.ids), len(*s.indices))
-		}
-		for _, i := range *s.indices {
-			if i < 0 || s.name != "val" && seen[i] {
-				return fmt.Errorf("%s_indices: %d, want numbers from 0, and none in train and test", s.name, i)
-			}
-			seen[i] = seen[i] || s.name != "val"
+		if err := s.check(seen[s.file]); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -136,6 +130,21 @@ type linkSplit struct {
 	indices *[]int
 	ids     *[]string
 	count   *int
+}
+
+// check refuses indices without an id, and those that were seen before in their
+// file.
+func (s *linkSplit) check(seen map[int]bool) error {
+	if len(*s.indices) != len(*s.ids) {
+		return fmt.Errorf("sample_ids.%s: %d ids for %d indices; link again", s.name, len(*s.ids), len(*s.indices))
+	}
+	for _, i := range *s.indices {
+		if i < 0 || seen[i] {
+			return fmt.Errorf("%s_indices: %d, want numbers from 0, each once in train and test together", s.name, i)
+		}
+		seen[i] = true
+	}
+	return nil
 }
 
 // splits returns the splits in their order.
