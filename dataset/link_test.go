@@ -78,8 +78,8 @@ func TestLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Train) != 62 || len(r.Val) != 12 || len(r.Test) != 10 {
-		t.Errorf("got %d, %d and %d records", len(r.Train), len(r.Val), len(r.Test))
+	if got := (LinkTotals{len(r.Train), len(r.Val), len(r.Test)}); got != m.Totals {
+		t.Errorf("got %+v, want %+v", got, m.Totals)
 	}
 	checkLinked(t, in, r)
 }

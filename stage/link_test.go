@@ -52,20 +52,16 @@ func TestLinkedChain(t *testing.T) {
 		t.Errorf("preprocessed linked %v, %d to train, %d to test; the manifest has %+v", got.Linked, got.Meta.TrainSamples, got.Meta.TestSamples, m.Totals)
 	}
 	checkHeldOut(t, m, results["eval"].(*stage.Evaluated))
+	checkDeploys(t, w, m)
 	again, _ := mustRun(t, w.routeB(m.Name))
 	if !mustLink(t, w.link()).Done || !again["train"].(*stage.Trained).Done || again["train"].(*stage.Trained).Bundle.Report == nil {
 		t.Error("the second start did its work again, or lost the report")
 	}
 }
 
-// TestLinkedDeployed deploys a router that was trained on a manifest.
-func TestLinkedDeployed(t *testing.T) {
-	w := openWorkshop(t, t.TempDir(), draw(t))
-	m := mustLink(t, w.link()).Manifest
-	results, _ := mustRun(t, w.routeB(m.Name))
-	if r := results["eval"].(*stage.Evaluated).Report; r.ManifestName != m.Name || r.Checkpoint != "checkpoints/router_linked/run" || r.SeenInTraining != "none" {
-		t.Errorf("report about manifest %q, %s, seen %s", r.ManifestName, r.Checkpoint, r.SeenInTraining)
-	}
+// checkDeploys deploys a run on a manifest, and compares it with itself.
+func checkDeploys(t *testing.T, w *workshop, m *dataset.LinkManifest) {
+	t.Helper()
 	d, err := (&stage.Deploy{Place: w.Place, Latest: true}).Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +79,9 @@ func TestLinkedDeployed(t *testing.T) {
 // manifest holds out.
 func checkHeldOut(t *testing.T, m *dataset.LinkManifest, e *stage.Evaluated) {
 	t.Helper()
+	if r := e.Report; r.ManifestName != m.Name || r.Checkpoint != stage.LinkedPath("run") || r.SeenInTraining != "none" {
+		t.Errorf("report about manifest %q, %s, seen %s", r.ManifestName, r.Checkpoint, r.SeenInTraining)
+	}
 	var want, got []string
 	for name, x := range m.Experts {
 		for _, id := range x.SampleIDs.Test {
