@@ -167,6 +167,22 @@ func (p *Place) runTree(ctx context.Context, set, run string) (path string, tree
 	return LinkedPath(run), linked, err
 }
 
+// ManifestOf returns the manifest that a run was trained on.
+func (p *Place) ManifestOf(ctx context.Context, run string) (string, error) {
+	tree, err := p.data().Tree(ctx, LinkedPath(run))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%s:%s: no run of that name on a manifest; name the routing set that it was trained on", p.Volumes.Data, LinkedPath(run))
+	}
+	if err != nil {
+		return "", err
+	}
+	b, err := bundle.Read(tree.FS(ctx, p.Store))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", LinkedPath(run), err)
+	}
+	return b.Dataset, nil
+}
+
 // seen returns how many of the pictures were in the training split of the set
 // that a router was made from. That of a set which is gone, or was
 // linked and has changed, is not known; 0 then.

@@ -93,7 +93,7 @@ func (d *expertSet) choose(ctx context.Context, dir string) error {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil && (d.From != "" || !errors.Is(err, fs.ErrNotExist)) {
-		return err
+		return fmt.Errorf("datasets of the experts: %w", err)
 	}
 	var names []string
 	for _, e := range entries {

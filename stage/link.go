@@ -235,6 +235,24 @@ func readManifest(ctx context.Context, s store.Store, tree store.Tree) (*dataset
 	return dataset.ParseLinkManifest(text)
 }
 
+// HasManifest reports whether a name is that of a manifest, and of no routing
+// set.
+func (p *Place) HasManifest(ctx context.Context, name string) (bool, error) {
+	if name == "" {
+		return false, nil
+	}
+	for path, want := range map[string]bool{datasets + name: false, manifestPath(name): true} {
+		_, err := p.data().Tree(ctx, path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+		if (err == nil) != want {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
 // linkedSet opens the routing set that a manifest stands for. It refuses one
 // whose datasets have changed since, or whose labels are not those of the
 // configuration: the error wraps ErrStale then, and [fs.ErrNotExist] if there is

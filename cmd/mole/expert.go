@@ -50,7 +50,7 @@ func (c *trainCmd) expert(ctx context.Context, ch *chain) error {
 	t.Dataset, t.From, t.Name, t.Force = c.DatasetName, c.FromDir, c.RunName, c.Force
 	t.Settings = c.settings()
 	t.Settings.Seed, t.Settings.PerPicture, t.Settings.Loss = c.Seed, c.PerPicture, weights
-	t.Settings.Preset = ch.preset(t.Settings.Preset)
+	t.Settings.Preset = ch.preset(t.Settings.Preset, false)
 	if c.Plan {
 		n, err := t.Needs(ctx)
 		if err == nil {

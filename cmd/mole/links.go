@@ -37,7 +37,7 @@ func (c *chain) start(ctx context.Context, s *stage.Chain, dry bool) error {
 		return err
 	}
 	s.Within = func(ctx context.Context, name string, run func(context.Context) (any, error)) (any, error) {
-		return within(ctx, c.job(name), run)
+		return within(ctx, c.job(jobName(s, name)), run)
 	}
 	next, err := s.Run(ctx)
 	if errors.Is(err, train.ErrStopped) && hint(err) == "" {
@@ -47,6 +47,19 @@ func (c *chain) start(ctx context.Context, s *stage.Chain, dry bool) error {
 		c.say("Next: %s", next)
 	}
 	return err
+}
+
+// jobName returns the job of a stage: those of manifests have their own.
+func jobName(s *stage.Chain, name string) string {
+	if t := s.Train; t != nil && t.Linked {
+		switch name {
+		case "preprocess":
+			return "preprocess-from-experts"
+		case "train":
+			return "train-linked"
+		}
+	}
+	return name
 }
 
 // plan prints what would run.
@@ -78,7 +91,10 @@ func (c *chain) equip(ctx context.Context, s *stage.Chain) error {
 	}
 	if t := s.Train; t != nil {
 		t.Base, t.View = c.base, v
-		t.Settings.Preset = c.preset(t.Settings.Preset)
+		if t.Linked, err = c.HasManifest(ctx, t.Dataset); err != nil {
+			return err
+		}
+		t.Settings.Preset = c.preset(t.Settings.Preset, t.Linked)
 		c.watch(t)
 		t.Device, err = c.accelerator("train")
 	}
@@ -92,13 +108,15 @@ func (c *chain) hourlyRate() float64 {
 }
 
 // preset returns the preset of a run: the named one, or that of the base
-// network.
-func (c *chain) preset(name string) string {
+// network and of the kind of its set.
+func (c *chain) preset(name string, linked bool) string {
 	switch {
 	case name != "":
 		return name
 	case c.base.Name == base.Tiny:
 		return "tiny"
+	case linked:
+		return "linked"
 	}
 	return "assembled"
 }

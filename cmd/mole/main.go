@@ -23,6 +23,7 @@ type cli struct {
 	Demo       demoCmd       `cmd:"" help:"Run the whole chain, small, on drawn screens: the first thing to try."`
 	Synth      synthCmd      `cmd:"" help:"Draw screens and write datasets to train experts and routers on."`
 	Generate   generateCmd   `cmd:"" help:"Draw a routing set from the experts' datasets, and start the chain."`
+	Link       linkCmd       `cmd:"" help:"Choose samples of the experts' datasets for a router, instead of a routing set."`
 	Upload     uploadCmd     `cmd:"" help:"Publish a routing set on the volumes."`
 	Preprocess preprocessCmd `cmd:"" help:"Turn a routing set into what training reads."`
 	Train      trainCmd      `cmd:"" help:"Train a router, or an expert."`
@@ -118,7 +119,7 @@ func runUntil(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 // is met while parsing.
 func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	helped := false
-	parser, err := newParser(stdout, stderr, func(int) { helped = true })
+	parser, err := newParser(args, stdout, stderr, func(int) { helped = true })
 	if err != nil {
 		return err
 	}
@@ -135,10 +136,12 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	return command.Run()
 }
 
-// newParser returns the parser of command lines, which calls exit after it
+// newParser returns the parser of a command line, which calls exit after it
 // printed a help text.
-func newParser(stdout, stderr io.Writer, exit func(int)) (*kong.Kong, error) {
-	return kong.New(new(cli),
+func newParser(args []string, stdout, stderr io.Writer, exit func(int)) (*kong.Kong, error) {
+	c := new(cli)
+	c.Link.countFlags(args)
+	return kong.New(c,
 		kong.Name("mole"),
 		kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 80}),

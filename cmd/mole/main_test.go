@@ -31,7 +31,7 @@ func commands(t *testing.T) []string {
 // parser returns the parser of the program.
 func parser(t *testing.T) *kong.Kong {
 	t.Helper()
-	p, err := newParser(io.Discard, io.Discard, func(int) {})
+	p, err := newParser(nil, io.Discard, io.Discard, func(int) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,6 +85,7 @@ type trainCmd struct {
 	chainFlags
 	trainFlags
 	DatasetName string `placeholder:"NAME" help:"The preprocessed routing set; with --expert, the expert's dataset. Default there: its newest."`
+	Manifest    string `placeholder:"NAME" help:"Train on the samples that this manifest of mole link names, which are preprocessed first."`
 	Expert      string `placeholder:"NAME" help:"Train the adapter of this expert, not a router."`
 	FromDir     string `placeholder:"DIR" help:"With --expert: folder of the dataset, or of datasets. Default: the volume, else experts in the state folder."`
 	PerPicture  int    `name:"samples-per-picture" placeholder:"N" help:"With --expert: samples about one picture that share a step, at most; negative for an order that does not look. Default: 4."`
@@ -99,10 +100,11 @@ type trainCmd struct {
 
 // Help shows how the command is used.
 func (*trainCmd) Help() string {
-	return `Trains a router on a preprocessed set and calibrates it, with a linear head and class prototypes on frozen features as baselines. With --expert it trains the adapter of an expert on its dataset of instructions and tool calls, which is published and preprocessed first. A run that was stopped or killed continues when it is started again.
+	return `Trains a router on a preprocessed set and calibrates it, with a linear head and class prototypes on frozen features as baselines. With --expert it trains the adapter of an expert on its dataset of instructions and tool calls, which is published and preprocessed first. With --manifest the set is the one that mole link made, and is preprocessed first. A run that was stopped or killed continues when it is started again.
 
     mole train --dataset-name routing_20260105_110000
     mole train --dataset-name routing_20260105_110000 --run-name wide --lora-rank 32 --max-steps 400
+    mole train --manifest router_linked_20260106_101500
     mole train --expert calendar --dataset-name calendar--demo--20260105_090000
     mole train --expert calendar --from-dir datasets
     mole train --expert calendar --run-name places --loss-weights 1,1.5,2` + exitHelp
@@ -115,18 +117,17 @@ func (c *trainCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (er
 		return err
 	}
 	defer ch.finish(&err)
-	switch {
-	case c.Expert != "":
+	if err := c.check(); err != nil {
+		return err
+	}
+	if c.Expert != "" {
 		return c.expert(ctx, ch)
-	case c.DatasetName == "":
-		return errors.New("--dataset-name: want the routing set, or --expert NAME")
-	case c.Weights != "" || c.WeightsMode != "":
-		return fmt.Errorf("--loss-weights goes with --expert: %w", stage.ErrRouterWeights)
-	case c.FromDir != "":
-		return errors.New("--from-dir goes with --expert; mole upload publishes a routing set")
 	}
 	s := ch.stages("")
-	s.Upload, s.Preprocess = nil, nil
+	s.Upload = nil
+	if err := c.link(ctx, ch, s); err != nil {
+		return err
+	}
 	s.Train.Dataset, s.Train.Name = c.DatasetName, cmp.Or(c.RunName, stage.RunName(c.DatasetName))
 	s.Train.Settings, s.Train.Force = c.settings(), c.Force
 	s.Train.Settings.Seed = c.Seed
@@ -134,6 +135,38 @@ func (c *trainCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (er
 		return ch.planMemory(ctx, s)
 	}
 	return ch.start(ctx, s, c.Dry)
+}
+
+// check refuses flags that say too little or too much about what is trained.
+func (c *trainCmd) check() error {
+	switch {
+	case c.Manifest != "" && (c.Expert != "" || c.DatasetName != ""):
+		return errors.New("--manifest stands for a routing set: neither --dataset-name nor --expert goes with it")
+	case c.Expert != "":
+		return nil
+	case c.DatasetName == "" && c.Manifest == "":
+		return errors.New("--dataset-name: want the routing set, or --expert NAME, or --manifest NAME")
+	case c.Weights != "" || c.WeightsMode != "":
+		return fmt.Errorf("--loss-weights goes with --expert: %w", stage.ErrRouterWeights)
+	case c.FromDir != "":
+		return errors.New("--from-dir goes with --expert; mole upload publishes a routing set")
+	}
+	return nil
+}
+
+// link puts the manifest, if one is named, in the place of a preprocessed set.
+func (c *trainCmd) link(ctx context.Context, ch *chain, s *stage.Chain) error {
+	if c.Manifest == "" {
+		s.Preprocess = nil
+		return nil
+	}
+	c.DatasetName = stage.ManifestName(c.Manifest)
+	ok, err := ch.HasManifest(ctx, c.DatasetName)
+	if err == nil && !ok {
+		err = fmt.Errorf("--manifest %s: not there; mole link makes one", c.Manifest)
+	}
+	s.Preprocess.Dataset = c.DatasetName
+	return err
 }
 
 // planMemory prints what a run would take.
@@ -167,7 +200,8 @@ func (c *chain) sayNeeds(n stage.Needs, memory int64) {
 // evalCmd is mole eval.
 type evalCmd struct {
 	chainFlags
-	DatasetName string   `required:"" placeholder:"NAME" help:"The routing set."`
+	DatasetName string   `xor:"set" placeholder:"NAME" help:"The routing set."`
+	Manifest    string   `xor:"set" placeholder:"NAME" help:"The manifest of mole link. Default: that of --run-name."`
 	RunName     string   `placeholder:"NAME" help:"The run. Default: made of the set's name."`
 	Split       string   `enum:"test,val,train" default:"test" placeholder:"NAME" help:"test, val or train. Default: test."`
 	Outside     string   `placeholder:"DIR" help:"Folder of screens of no expert, to see whether they are noticed."`
@@ -182,6 +216,7 @@ func (*evalCmd) Help() string {
 
     mole eval --dataset-name routing_20260105_110000
     mole eval --dataset-name routing_20260105_110000 --outside screens/unknown
+    mole eval --manifest router_linked_20260106_101500
     mole eval --dataset-name routing_20260105_110000 --compare wide deployed` + exitHelp
 }
 
@@ -192,6 +227,9 @@ func (c *evalCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (err
 		return err
 	}
 	defer ch.finish(&err)
+	if err := c.choose(ctx, ch); err != nil {
+		return err
+	}
 	if c.Compare || len(c.Routers) > 0 {
 		return c.compare(ctx, ch)
 	}
@@ -202,6 +240,20 @@ func (c *evalCmd) Run(ctx context.Context, out io.Writer, errs errorWriter) (err
 		},
 		Deploy: &stage.Promote{Deploy: &stage.Deploy{}}, Until: "eval", After: ch.tell,
 	}, false)
+}
+
+// choose settles which set the router is asked about: that of the run, where it
+// was trained on a manifest, if none is named.
+func (c *evalCmd) choose(ctx context.Context, ch *chain) (err error) {
+	switch {
+	case c.Manifest != "":
+		c.DatasetName = stage.ManifestName(c.Manifest)
+	case c.DatasetName == "" && c.RunName == "":
+		err = errors.New("--dataset-name: want the routing set, or --manifest NAME, or the --run-name of a run on a manifest")
+	case c.DatasetName == "":
+		c.DatasetName, err = ch.ManifestOf(ctx, c.RunName)
+	}
+	return err
 }
 
 // compare prints how two routers do on the same pictures.

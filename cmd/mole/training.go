@@ -10,7 +10,7 @@ import (
 type trainFlags struct {
 	Fast            bool    `help:"A smoke test: 20 steps, one evaluation, no early stop."`
 	Test            bool    `help:"A trial on little data: 64 samples to train on, 16 to validate, as many of each expert."`
-	Preset          string  `enum:",tiny,assembled,fast" default:"" placeholder:"NAME" help:"tiny, assembled or fast. Default: tiny with the network inside the program, else assembled."`
+	Preset          string  `enum:",tiny,assembled,linked,fast" default:"" placeholder:"NAME" help:"tiny, assembled, linked or fast. Default: tiny with the network inside the program, else linked for a manifest, assembled for a routing set."`
 	Rung            string  `enum:"auto,lora,linear,prototype" default:"auto" placeholder:"NAME" help:"How the router decides: lora, linear, prototype, or auto for the one that does best on validation data. Default: auto."`
 	TargetPreset    string  `enum:",text,full,reference" default:"" placeholder:"NAME" help:"Where adapters go: text, full or reference. Default: the preset's."`
 	LoraRank        int     `placeholder:"N" help:"Rank of the adapter. Default: by the size of the set."`
