@@ -104,7 +104,7 @@ func TestSupported(t *testing.T) {
 		{"generators.yaml", "experts: {desktop: {system_prompt: odd}}", "", `generators.experts.desktop.system_prompt: odd is not supported, want "" or computer-use`},
 		{"profiles.yaml", "profiles: {train: {device: A100}}", "", `profiles.train.device: A100 is not supported, want "" or cpu or H100: this program starts`},
 		{"profiles.yaml", "profiles: {train: {device: cpu, device_count: 0, timeout: 1h, retries: 2}}", "", ""},
-		{"profiles.yaml", "profiles: {link: {cpu: 3}}", "", "profiles.link.cpu: 3 is not supported, want 2: no command does this job yet"},
+		{"profiles.yaml", "profiles: {browse: {cpu: 3}}", "", "profiles.browse.cpu: 3 is not supported, want 1: no command does this job yet"},
 		{"profiles.yaml", "backends: {local: {serve: {warm_seconds: 1}}}", "", "backends.local.serve.warm_seconds: 1 is not supported, want 0: this program starts"},
 		{"profiles.yaml", "backends: {modal: {train: {timeout: 1h}}}", "", "backends.modal.train.timeout: 1h is not supported"},
 		{"profiles.yaml", "backends: {local: {train: {cpu: 2, memory_gb: 3}}}", "", ""},

@@ -25,8 +25,18 @@ type Leftover struct {
 	FS           fs.FS  // of the folder
 }
 
-// linked is the folder of runs that have no dataset of their own.
+// linked is the folder of runs on manifests.
 const linked = "router_linked"
+
+// newLeftover returns the run in a folder. That of a run on a manifest does not
+// name the manifest: its results do, or nothing does.
+func newLeftover(dataset, run, path string, fsys fs.FS) Leftover {
+	var results *TrainResults
+	if dataset == linked && read(fsys, &results, "train-results.json") == nil && results != nil {
+		dataset = cmp.Or(results.DatasetName, dataset)
+	}
+	return Leftover{dataset, run, path, fsys}
+}
 
 // parsePath returns dataset and run of the path of a run's folder, in any
 // layout: checkpoints/[datasets/]DATASET/RUN.
@@ -57,7 +67,7 @@ func FindFolders(fsys fs.FS) ([]Leftover, error) {
 			if err != nil {
 				return nil, err
 			}
-			found = append(found, Leftover{dataset, run, p, sub})
+			found = append(found, newLeftover(dataset, run, p, sub))
 		}
 	}
 	sortLeftovers(found)
@@ -82,7 +92,7 @@ func FindPublished(ctx context.Context, v store.Volume) ([]Leftover, error) {
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, Leftover{dataset, run, e.Path, t.FS(ctx, v.Store)})
+		found = append(found, newLeftover(dataset, run, e.Path, t.FS(ctx, v.Store)))
 	}
 	sortLeftovers(found)
 	return found, nil

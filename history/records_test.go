@@ -157,3 +157,15 @@ func TestBackfillPublished(t *testing.T) {
 	}
 	check(t, found)
 }
+
+// TestBackfillLinked has runs on a manifest: one whose results name it, one whose
+// results are broken.
+func TestBackfillLinked(t *testing.T) {
+	found, err := FindFolders(fstest.MapFS{
+		"checkpoints/router_linked/a/train-results.json": &fstest.MapFile{Data: []byte(`{"dataset_name": "small", "run_name": "a"}`)},
+		"checkpoints/router_linked/b/train-results.json": &fstest.MapFile{Data: []byte(`{`)},
+	})
+	if err != nil || len(found) != 2 || found[0].Prefix() != "small__a__" || found[1].Prefix() != linked+"__b__" {
+		t.Errorf("got %+v, error %v", found, err)
+	}
+}

@@ -96,7 +96,9 @@ func (c *chain) equip(ctx context.Context, s *stage.Chain) error {
 		}
 		t.Settings.Preset = c.preset(t.Settings.Preset, t.Linked)
 		c.watch(t)
-		t.Device, err = c.accelerator("train")
+		name := jobName(s, "train")
+		t.Memory = c.job(name).memory(memoryLimit())
+		t.Device, err = c.accelerator(name)
 	}
 	return err
 }
