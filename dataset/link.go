@@ -66,8 +66,11 @@ func Link(ctx context.Context, in []Source, o LinkOptions) (*LinkManifest, *Link
 		}
 		m.add(p.expert.Name, e, o.Counts[p.expert.Name])
 	}
-	if len(m.Experts) == 0 {
+	switch {
+	case len(m.Experts) == 0:
 		return nil, nil, errors.New("no expert has both a dataset and a count above 0")
+	case m.Totals.Val == 0:
+		return nil, nil, errors.New("no sample for validation: want a count of 4 or more, val.jsonl with records in a dataset, and 5 or more pictures that are not held out")
 	}
 	return m, report, nil
 }

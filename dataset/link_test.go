@@ -123,10 +123,10 @@ func TestLinkFreshFirst(t *testing.T) {
 // TestLinkShort has no more pictures than are to be held out.
 func TestLinkShort(t *testing.T) {
 	o := linkOptions()
-	o.Tests, o.Counts["calendar"] = 30, 0
+	o.Tests = 39
 	m, _ := mustLink(t, linkSources(), o)
-	if d := m.Experts["desktop"]; d.TestCount != 0 || d.TrainCount != 12 || m.Experts["calendar"] != nil {
-		t.Errorf("held out %d of 30 pictures, %d to train on", d.TestCount, d.TrainCount)
+	if d := m.Experts["desktop"]; d.TestCount != 0 || d.TrainCount != 12 || m.Experts["calendar"].TestCount != 0 {
+		t.Errorf("held out %d pictures, %d to train on", d.TestCount, d.TrainCount)
 	}
 }
 
@@ -149,6 +149,10 @@ func TestLinkRefuses(t *testing.T) {
 	o.Counts = nil
 	if _, _, err := Link(t.Context(), linkSources(), o); err == nil {
 		t.Error("nothing to link was accepted")
+	}
+	o.Counts = map[string]int{"calendar": 3}
+	if _, _, err := Link(t.Context(), linkSources(), o); err == nil || !strings.Contains(err.Error(), "no sample for validation") {
+		t.Errorf("a count of three: got %v", err)
 	}
 	in := linkSources()
 	fsys, _ := in[1].FS.(fstest.MapFS)

@@ -69,6 +69,9 @@ type questions struct {
 // questions reads a split of a routing set on the volume.
 func (p *Place) questions(ctx context.Context, name, split string) (*questions, error) {
 	set, err := p.routing(ctx, name)
+	if err == nil {
+		err = p.fits(set)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -235,6 +236,26 @@ func readManifest(ctx context.Context, s store.Store, tree store.Tree) (*dataset
 	return dataset.ParseLinkManifest(text)
 }
 
+// LinkedExperts returns the experts that a manifest has samples of: a router
+// that learns from it knows no others.
+func (p *Place) LinkedExperts(ctx context.Context, name string) (expert.Table, error) {
+	tree, err := p.data().Tree(ctx, manifestPath(name))
+	if err != nil {
+		return nil, err
+	}
+	m, err := readManifest(ctx, p.Store, tree)
+	if err != nil {
+		return nil, fmt.Errorf("%s:%s: %w", p.Volumes.Data, manifestPath(name), err)
+	}
+	var rows []expert.Expert
+	for _, e := range p.Experts {
+		if m.Experts[e.Name] != nil {
+			rows = append(rows, e)
+		}
+	}
+	return expert.NewTable(rows)
+}
+
 // HasManifest reports whether a name is that of a manifest, and of no routing
 // set.
 func (p *Place) HasManifest(ctx context.Context, name string) (bool, error) {
@@ -253,10 +274,9 @@ func (p *Place) HasManifest(ctx context.Context, name string) (bool, error) {
 	return true, nil
 }
 
-// linkedSet opens the routing set that a manifest stands for. It refuses one
-// whose datasets have changed since, or whose labels are not those of the
-// configuration: the error wraps ErrStale then, and [fs.ErrNotExist] if there is
-// no manifest.
+// linkedSet opens the routing set that a manifest stands for. The error wraps
+// ErrStale if a dataset has changed since, and [fs.ErrNotExist] if there is no
+// manifest.
 func (p *Place) linkedSet(ctx context.Context, name string) (*routingSet, error) {
 	path := manifestPath(name)
 	tree, err := p.data().Tree(ctx, path)
@@ -277,14 +297,21 @@ func (p *Place) relabel(ctx context.Context, tree store.Tree) (*dataset.Routing,
 		return nil, err
 	}
 	digests := map[string]string{}
-	for who, e := range m.Experts {
-		known, ok := p.Experts.ByName(who)
-		if !ok || known.Label != e.Label {
-			return nil, fmt.Errorf("%w: expert %s has label %d there, the configuration says %s", ErrStale, who, e.Label, p.Experts)
-		}
+	for _, e := range m.Experts {
 		digests[e.Dataset] = e.Digest
 	}
 	return m.Routing(func(name string) (fs.FS, error) { return p.unchanged(ctx, name, digests[name]) })
+}
+
+// fits refuses a linked set whose labels are not those of the configuration.
+func (p *Place) fits(set *routingSet) error {
+	for _, name := range slices.Sorted(maps.Keys(set.Metadata.Labels)) {
+		label := set.Metadata.Labels[name]
+		if e, ok := p.Experts.ByName(name); set.linked && (!ok || e.Label != label) {
+			return fmt.Errorf("%s: %w: expert %s has label %d there, the configuration says %s", set.Metadata.Name, ErrStale, name, label, p.Experts)
+		}
+	}
+	return nil
 }
 
 // ErrStale says that a manifest is not about what is there now.

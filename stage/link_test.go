@@ -126,6 +126,20 @@ func TestLinkChanged(t *testing.T) {
 	}
 }
 
+// TestLinkLabels gives an expert of a manifest another label.
+func TestLinkLabels(t *testing.T) {
+	w := openWorkshop(t, t.TempDir(), draw(t))
+	m := mustLink(t, w.link()).Manifest
+	few, err := w.LinkedExperts(t.Context(), m.Name)
+	if err != nil || !slices.Equal(few.Names(), small) {
+		t.Errorf("experts %v, error %v", few, err)
+	}
+	w.Experts[0].Label, w.Experts[1].Label = 1, 0
+	if _, err := w.routeB(m.Name).Run(t.Context()); !errors.Is(err, stage.ErrStale) || !strings.Contains(err.Error(), "expert "+small[0]+" has label 0 there") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestLinkDry(t *testing.T) {
 	dir := t.TempDir()
 	w := openWorkshop(t, dir, draw(t))

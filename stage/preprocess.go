@@ -44,6 +44,9 @@ func (p *Preprocess) Run(ctx context.Context) (*Preprocessed, error) {
 
 func (p *Preprocess) run(ctx context.Context) (*Preprocessed, error) {
 	set, err := p.routing(ctx, p.Dataset)
+	if err == nil {
+		err = p.fits(set)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,25 @@ func (c *chain) start(ctx context.Context, s *stage.Chain, dry bool) error {
 	return err
 }
 
+// narrow makes the experts of the chain those of its manifest, and reports
+// whether it is about one.
+func (c *chain) narrow(ctx context.Context, s *stage.Chain) (linked bool, err error) {
+	name := ""
+	if s.Preprocess != nil {
+		name = s.Preprocess.Dataset
+	}
+	if s.Train != nil {
+		name = cmp.Or(name, s.Train.Dataset)
+	}
+	if s.Eval != nil {
+		name = cmp.Or(name, s.Eval.Dataset)
+	}
+	if linked, err = c.HasManifest(ctx, name); err == nil && linked {
+		c.Experts, err = c.LinkedExperts(ctx, name)
+	}
+	return linked, err
+}
+
 // jobName returns the job of a stage: those of manifests have their own.
 func jobName(s *stage.Chain, name string) string {
 	if t := s.Train; t != nil && t.Linked {
@@ -76,6 +96,10 @@ func (c *chain) equip(ctx context.Context, s *stage.Chain) error {
 	if !s.Runs("preprocess") && !s.Runs("train") && !s.Runs("eval") {
 		return nil
 	}
+	linked, err := c.narrow(ctx, s)
+	if err != nil {
+		return err
+	}
 	v, err := c.view(ctx)
 	if err != nil {
 		return err
@@ -91,9 +115,7 @@ func (c *chain) equip(ctx context.Context, s *stage.Chain) error {
 	}
 	if t := s.Train; t != nil {
 		t.Base, t.View = c.base, v
-		if t.Linked, err = c.HasManifest(ctx, t.Dataset); err != nil {
-			return err
-		}
+		t.Linked = linked
 		t.Settings.Preset = c.preset(t.Settings.Preset, t.Linked)
 		c.watch(t)
 		name := jobName(s, "train")
