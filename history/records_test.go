@@ -169,3 +169,16 @@ func TestBackfillLinked(t *testing.T) {
 		t.Errorf("got %+v, error %v", found, err)
 	}
 }
+
+func TestFinal(t *testing.T) {
+	s, err := ParseTrainerState([]byte(`{"log_history": [{"step": 2, "loss": 0.1}, {"step": 20, "eval_loss": 0.5}, {"step": 40, "epoch": 1.5, "eval_loss": 0.25, "eval_runtime": 2}, {"step": 60, "eval_loss": 0.25}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, ok := s.Final(); !ok || m.Step != 40 || m.EvalLoss != 0.25 || m.Epoch != 1.5 || m.EvalRuntime == nil || *m.EvalRuntime != 2 {
+		t.Errorf("got %+v, %v", m, ok)
+	}
+	if _, ok := new(TrainerState).Final(); ok {
+		t.Error("a run without an evaluation has final metrics")
+	}
+}

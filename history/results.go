@@ -79,11 +79,37 @@ type LogEntry struct {
 	GradNorm     *float64 `json:"grad_norm,omitempty"`
 	EvalLoss     *float64 `json:"eval_loss,omitempty"` // nats
 	EvalAccuracy *float64 `json:"eval_accuracy,omitempty"`
+	EvalRuntime  *float64 `json:"eval_runtime,omitempty"` // seconds
+	EvalRate     *float64 `json:"eval_samples_per_second,omitempty"`
 
 	// Of the two losses, the mean over the tokens of each part of the answers that
 	// is told apart, by name.
 	LossByPart     map[string]float64 `json:"loss_by_part,omitempty"`
 	EvalLossByPart map[string]float64 `json:"eval_loss_by_part,omitempty"`
+}
+
+// FinalMetrics is final_metrics.json of a run on a manifest: the evaluation with
+// the lowest loss, whose weights the run has (4.11, 4.15).
+type FinalMetrics struct {
+	EvalLoss     float64  `json:"eval_loss"` // nats
+	EvalAccuracy *float64 `json:"eval_accuracy,omitempty"`
+	EvalRuntime  *float64 `json:"eval_runtime"` // seconds
+	EvalRate     *float64 `json:"eval_samples_per_second"`
+	Epoch        float64  `json:"epoch"`
+	Step         int      `json:"step"`
+}
+
+// JSON returns the metrics as the file holds them.
+func (m FinalMetrics) JSON() ([]byte, error) { return encode(m) }
+
+// Final returns the final metrics; ok is false for a run without an evaluation.
+func (s *TrainerState) Final() (m FinalMetrics, ok bool) {
+	for _, e := range s.LogHistory {
+		if e.EvalLoss != nil && (!ok || *e.EvalLoss < m.EvalLoss) {
+			m, ok = FinalMetrics{*e.EvalLoss, e.EvalAccuracy, e.EvalRuntime, e.EvalRate, e.Epoch, e.Step}, true
+		}
+	}
+	return m, ok
 }
 
 // JSON returns the state as the file holds it.

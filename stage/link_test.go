@@ -53,6 +53,9 @@ func TestLinkedChain(t *testing.T) {
 	}
 	checkHeldOut(t, m, results["eval"].(*stage.Evaluated))
 	checkDeploys(t, w, m)
+	if tree := results["train"].(*stage.Trained).Tree; !slices.ContainsFunc(tree.Files, func(f store.File) bool { return f.Path == "final_metrics.json" }) {
+		t.Error("no final_metrics.json")
+	}
 	again, _ := mustRun(t, w.routeB(m.Name))
 	if !mustLink(t, w.link()).Done || !again["train"].(*stage.Trained).Done || again["train"].(*stage.Trained).Bundle.Report == nil {
 		t.Error("the second start did its work again, or lost the report")

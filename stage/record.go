@@ -26,6 +26,7 @@ const (
 	stateFile   = "trainer_state.json"
 	costFile    = "cost_report.json"
 	resultsFile = "train-results.json"
+	metricsFile = "final_metrics.json" // of a run on a manifest
 )
 
 // logEvery is how many steps an entry of the log history stands for.
@@ -207,7 +208,11 @@ func mean(values []float64) float64 {
 
 // evaluation takes an evaluation down.
 func (r *record) evaluation(e examResult) {
-	entry := history.LogEntry{Step: e.step, Epoch: r.epoch(e.step), EvalLoss: &e.loss, EvalLossByPart: e.parts.Means()}
+	seconds := e.duration.Seconds()
+	rate := float64(e.samples) / seconds
+	entry := history.LogEntry{
+		Step: e.step, Epoch: r.epoch(e.step), EvalLoss: &e.loss, EvalLossByPart: e.parts.Means(), EvalRuntime: &seconds, EvalRate: &rate,
+	}
 	if e.right != nil {
 		var all tally
 		for _, s := range e.right {
@@ -373,6 +378,10 @@ func (r *record) write(dir string, trained bool) error {
 	}
 	text, err = r.results().JSON()
 	put(resultsFile, text, err)
+	if m, ok := r.state.Final(); ok && r.Linked {
+		text, err = m.JSON()
+		put(metricsFile, text, err)
+	}
 	return errors.Join(errs...)
 }
 
