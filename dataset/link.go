@@ -33,10 +33,10 @@ type LinkReport struct {
 // Link chooses samples of the datasets of experts for a router, and says where
 // they are (5.6). Pictures are compared by their pixels, and none is in two
 // splits: first some with a record in train.jsonl are held out, one record of
-// each, if there are more than that; then records of val.jsonl are for
-// validation, a quarter of the count at most, with pictures that training does
-// not need or a fifth of the rest; what remains of train.jsonl is for training,
-// a second record of a picture only after one of each. Where there is less than
+// each, if there are more than that; then others are for validation with one
+// record in val.jsonl each, a quarter of the count at most, of pictures that
+// training does not need or a fifth of the rest; what remains of train.jsonl is
+// for training, a second record of a picture only after one of each. Where there is less than
 // a count, all of it is taken. The same input, options and seed give the same
 // manifest, whatever the number of workers.
 func Link(ctx context.Context, in []Source, o LinkOptions) (*LinkManifest, *LinkReport, error) {
@@ -155,7 +155,7 @@ func (p *pool) link(o LinkOptions) (*LinkedExpert, error) {
 	}
 	e.TestIndices, left = holdOut(left, o.Tests, o.Seed)
 	val, train := validation(left, count/4)
-	e.ValIndices = spread(val, count/4, func(l *linkPicture) []int { return l.val })
+	e.ValIndices = spread(val, min(len(val), count/4), func(l *linkPicture) []int { return l.val })
 	e.TrainIndices = spread(train, count, func(l *linkPicture) []int { return l.train })
 	if len(e.TrainIndices) == 0 {
 		return nil, fmt.Errorf("expert %s: dataset %s has no record for training: %d in train.jsonl, %d distinct pictures; make more, or leave the expert out", name, p.name, e.Available, len(p.candidates))

@@ -64,7 +64,7 @@ func TestLink(t *testing.T) {
 	}
 	c, d := m.Experts["calendar"], m.Experts["desktop"]
 	got := fmt.Sprint(c.TrainCount, c.ValCount, c.TestCount, c.Available, d.TrainCount, d.ValCount, d.TestCount, d.Available, m.Totals)
-	if want := fmt.Sprint(50, 12, 5, 80, 12, 0, 5, 60, LinkTotals{62, 12, 10}); got != want {
+	if want := fmt.Sprint(50, 6, 5, 80, 12, 0, 5, 60, LinkTotals{62, 6, 10}); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	text, err := m.JSON()
