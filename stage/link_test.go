@@ -195,7 +195,7 @@ func TestLinkBytes(t *testing.T) {
 	for _, workers := range []int{1, 3} {
 		w := openWorkshop(t, t.TempDir(), draw(t))
 		l := w.link()
-		l.Options.Name, l.Options.Workers = "fixed", workers
+		l.Options.Name, l.Options.Workers, l.Dry = "fixed", workers, true
 		m := mustLink(t, l).Manifest
 		m.Created = ""
 		text, err := m.JSON()
