@@ -208,7 +208,7 @@ func mean(values []float64) float64 {
 
 // evaluation takes an evaluation down.
 func (r *record) evaluation(e examResult) {
-	seconds := e.duration.Seconds()
+	seconds := max(e.duration.Seconds(), 1e-9) // a rate is a number
 	rate := float64(e.samples) / seconds
 	entry := history.LogEntry{
 		Step: e.step, Epoch: r.epoch(e.step), EvalLoss: &e.loss, EvalLossByPart: e.parts.Means(), EvalRuntime: &seconds, EvalRate: &rate,
