@@ -1,9 +1,7 @@
 package shard
 
 import (
-	"math/rand/v2"
 	"os"
-	"slices"
 	"sync"
 	"testing"
 
@@ -47,6 +45,9 @@ func must(t *testing.T, e *Examples, i int) batch.Example {
 // if nothing can be kept, and that features take the place of pixels.
 func TestExamples(t *testing.T) {
 	split := openSplit(t, 30)
+	if _, err := split.Examples(ExampleOptions{}).Example(99); err == nil {
+		t.Error("example 99 of 30 was found")
+	}
 	for _, limit := range []int64{0, 1} {
 		e := split.Examples(ExampleOptions{CacheBytes: limit})
 		var list []batch.Example
@@ -82,42 +83,6 @@ func TestExamplesOfFeatures(t *testing.T) {
 	if im := must(t, e, 3).Images[0]; im.Features != nil || im.Pixels == nil {
 		t.Errorf("got %+v, want pixels where there are no features", im)
 	}
-}
-
-// TestAhead checks that making examples ahead of time changes none of them,
-// whether the order is kept or not.
-func TestAhead(t *testing.T) {
-	split := openSplit(t, 30)
-	random := rand.New(rand.NewPCG(1, 2))
-	order := append(random.Perm(30), random.Perm(30)...)
-	plain := split.Examples(ExampleOptions{})
-	for _, jump := range []int{0, 7} {
-		e := split.Examples(ExampleOptions{Order: slices.Values(order), Ahead: 5, CacheBytes: 1})
-		for k := jump; k < len(order); k++ {
-			i := order[k]
-			if jump > 0 && k%5 == 0 {
-				i = (i + 1) % 30 // not what was said
-			}
-			got, want := must(t, e, i), must(t, plain, i)
-			if !slices.Equal(got.Tokens, want.Tokens) || !slices.Equal(got.Images[0].Pixels, want.Images[0].Pixels) {
-				t.Errorf("example %d at %d differs", i, k)
-			}
-		}
-		e.Close()
-	}
-}
-
-// TestAheadStops checks that Close does not wait for somebody to ask.
-func TestAheadStops(t *testing.T) {
-	split := openSplit(t, 12)
-	e := split.Examples(ExampleOptions{Order: slices.Values([]int{0, 1, 2, 3, 4, 5, 99}), Ahead: 2})
-	must(t, e, 5)
-	e.Close()
-	e = split.Examples(ExampleOptions{Order: slices.Values([]int{99}), Ahead: 2})
-	if _, err := e.Example(99); err == nil {
-		t.Error("example 99 of 12 was found")
-	}
-	e.Close()
 }
 
 // TestConcurrentExamples asks for all examples from several goroutines.

@@ -33,11 +33,10 @@ func (l *lessons) adapt(ctx context.Context, dir string) (*lora.Adapter, error) 
 		return nil, err
 	}
 	defer net.Close()
-	trainer, done, err := l.trainer(ctx, net, dir)
+	trainer, err := l.trainer(ctx, net, dir)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
 	if !l.frozen {
 		if err := checkGradients(net, trainer.Layout, trainer.Examples); err != nil {
 			return nil, err
@@ -77,19 +76,18 @@ func (s Settings) adapter() (lora.Config, error) {
 	return c, err
 }
 
-// trainer sets a run of package train up. done gives back what it holds.
-func (l *lessons) trainer(ctx context.Context, net *qwen3vl.Net, dir string) (t *train.Trainer, done func(), err error) {
+// trainer sets a run of package train up.
+func (l *lessons) trainer(ctx context.Context, net *qwen3vl.Net, dir string) (*train.Trainer, error) {
 	s := l.settings
 	examples, err := l.examples("train")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	val, err := l.examples("val")
 	if err != nil {
-		examples.Close()
-		return nil, nil, err
+		return nil, err
 	}
-	t = &train.Trainer{
+	t := &train.Trainer{
 		Network: net, Layout: l.model.Layout(), Examples: l.inOrder(examples), Dir: dir, Log: l.log(),
 		Options: train.Options{
 			Steps: s.Steps, BatchExamples: s.Batch * s.Accumulation, PassTokens: s.PassTokens, Rate: s.Rate, Warmup: s.Warmup, Shape: s.Shape,
@@ -106,7 +104,7 @@ func (l *lessons) trainer(ctx context.Context, net *qwen3vl.Net, dir string) (t 
 		exam := &exam{lessons: l, ctx: ctx, net: net, val: val, held: balanced(val.labels, s.EvalMax)}
 		t.Evaluate = exam.evaluate
 	}
-	return t, func() { examples.Close(); val.Close() }, nil
+	return t, nil
 }
 
 // inOrder returns the examples of an expert grouped by picture, others as they
