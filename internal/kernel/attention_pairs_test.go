@@ -23,27 +23,15 @@ func TestAttentionPairs(t *testing.T) {
 				want.q, want.k, want.v = roundedBF16(got.q), roundedBF16(got.k), roundedBF16(got.v)
 				want.y, want.dq, want.lse = make([]float32, len(got.y)), make([]float32, len(got.dq)), make([]float32, len(got.lse))
 				want.dk, want.dv = make([]float32, len(got.dk)), make([]float32, len(got.dv))
-				c.pairs(tier, &a, &got)
+				a.Reserve(tileHeads, c.d, false)
+				a.BeginPairs(tier, c.rows, c.scale())
+				c.forward(&a, &got)
 				c.want(&want)
 				near(t, "lse", got.lse, want.lse, 1, 1)
 				nearProbable(t, got.y, want.y, want.v)
 			})
 		}
 	})
-}
-
-// pairs does the way forward in pairs.
-func (c tileCase) pairs(t Tier, a *AttentionTile, o *tileOperands) {
-	stride, scale := tileHeads*c.d, float32(1/math.Sqrt(float64(c.d)))
-	a.Reserve(tileHeads, c.d, false)
-	a.BeginPairs(t, c.rows, scale)
-	for h := range tileHeads {
-		a.Query(h, o.q[h*c.d:], stride)
-	}
-	c.each(a, o, func(h, _ int) { a.Attend(h) })
-	for h := range tileHeads {
-		a.Result(h, o.y[h*c.d:], stride, o.lse[h:], tileHeads)
-	}
 }
 
 // nearProbable fails unless y is what is wanted but for the rounding of

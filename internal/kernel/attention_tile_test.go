@@ -69,17 +69,28 @@ func (c tileCase) each(a *AttentionTile, o *tileOperands, f func(h, at int)) {
 	}
 }
 
-// run does both ways on a tier.
-func (c tileCase) run(t Tier, a *AttentionTile, o *tileOperands) {
-	stride, scale := tileHeads*c.d, float32(1/math.Sqrt(float64(c.d)))
-	a.Reserve(tileHeads, c.d, true)
-	a.Begin(t, c.rows, scale)
+// scale returns the usual one.
+func (c tileCase) scale() float32 { return float32(1 / math.Sqrt(float64(c.d))) }
+
+// forward computes y and lse in a tile that is ready.
+func (c tileCase) forward(a *AttentionTile, o *tileOperands) {
+	stride := tileHeads * c.d
 	for h := range tileHeads {
 		a.Query(h, o.q[h*c.d:], stride)
 	}
 	c.each(a, o, func(h, _ int) { a.Attend(h) })
 	for h := range tileHeads {
 		a.Result(h, o.y[h*c.d:], stride, o.lse[h:], tileHeads)
+	}
+}
+
+// run does both ways on a tier.
+func (c tileCase) run(t Tier, a *AttentionTile, o *tileOperands) {
+	stride := tileHeads * c.d
+	a.Reserve(tileHeads, c.d, true)
+	a.Begin(t, c.rows, c.scale())
+	c.forward(a, o)
+	for h := range tileHeads {
 		a.QueryGrad(h, o.q[h*c.d:], o.y[h*c.d:], o.dy[h*c.d:], stride, o.lse[h:], tileHeads)
 	}
 	width := TileWidth(c.d)
