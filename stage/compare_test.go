@@ -2,10 +2,12 @@ package stage_test
 
 import (
 	"bytes"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"mole/dataset"
 	"mole/eval"
 	"mole/router"
 	"mole/stage"
@@ -101,5 +103,26 @@ func TestTrainMax(t *testing.T) {
 	}
 	if bytes.Equal(b.Weights, all["train"].(*stage.Trained).Bundle.Weights) {
 		t.Error("the adapter is that of the whole set")
+	}
+}
+
+// TestIncompleteSet checks that a routing set which lacks what is needed last is
+// refused before the first step.
+func TestIncompleteSet(t *testing.T) {
+	from := draw(t)
+	for want, spoil := range map[string]func(o *dataset.AssembleOptions){
+		`no training sample of expert "` + small[1] + `"`: func(o *dataset.AssembleOptions) { o.Counts[small[1]] = 0 },
+		"no validation samples":                           func(o *dataset.AssembleOptions) { o.Train, o.Val = 1, 0 },
+	} {
+		w := openWorkshop(t, t.TempDir(), from)
+		c := w.chain(brief())
+		spoil(&c.Generate.Options)
+		_, err := c.Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got error %v, want %s", err, want)
+		}
+		if _, err := os.Stat(w.LogDir(c.Train.Dataset, c.Train.Name)); err == nil {
+			t.Errorf("%s: the run has begun", want)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"mole/batch"
 	"mole/device"
@@ -192,6 +193,28 @@ func (l *lessons) labels(split *shard.Split) ([]int, error) {
 		permute(labels, l.settings.Seed)
 	}
 	return labels, nil
+}
+
+// complete refuses a routing set without samples that the heads and the
+// calibration need, which are fitted last.
+func (l *lessons) complete() error {
+	split, err := l.set.Split("train")
+	if err != nil {
+		return err
+	}
+	labels, err := l.labels(split)
+	if err != nil {
+		return err
+	}
+	for _, e := range l.Experts {
+		if !slices.Contains(labels, e.Label) {
+			return fmt.Errorf("%s: no training sample of expert %q; give the set some, or leave the expert out of the table of experts", l.Dataset, e.Name)
+		}
+	}
+	if l.set.Meta.ValSamples == 0 {
+		return fmt.Errorf("%s: no validation samples, which the calibration needs; give the set some", l.Dataset)
+	}
+	return nil
 }
 
 // answers returns the tokens of the answers that labels stand for.

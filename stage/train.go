@@ -194,6 +194,9 @@ func (t *Train) make(ctx context.Context, dir string, set *shard.Set, s Settings
 	}
 	defer m.Close()
 	l := &lessons{Train: t, settings: s, set: set, model: m, frozen: frozen(s.Targets)}
+	if err := l.complete(); err != nil {
+		return tree, line, err
+	}
 	if l.record, err = openRecord(dir, l); err != nil {
 		return tree, line, err
 	}
