@@ -32,6 +32,7 @@ type Run struct {
 	DatasetSize DatasetSize `json:"dataset_size"`
 	Hyperparams Hyperparams `json:"hyperparams"`
 	Backfilled  bool        `json:"backfilled,omitempty"` // written after the fact from what the run left
+	Supersedes  string      `json:"supersedes,omitempty"` // id of the record of the same run that this one stands for
 }
 
 // Metrics are the results of a run.

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"reflect"
+	"slices"
 	"strings"
+	"time"
 
 	"mole/store"
 )
@@ -15,8 +18,11 @@ import (
 // and one file per run, KIND/ID.json.
 type Records struct {
 	Volume store.Volume
-	Kind   string // "router", or the name of an expert
+	Kind   string // Routers, or the name of an expert
 }
+
+// Routers is the kind of the records of routers.
+const Routers = "router"
 
 // maxRecords is the longest runs.jsonl, in bytes.
 const maxRecords = 256 << 20
@@ -64,19 +70,62 @@ func (r Records) put(ctx context.Context, run Run) error {
 	return err
 }
 
-// Has reports whether the list has a run whose id begins with prefix.
-func (r Records) Has(ctx context.Context, prefix string) (bool, error) {
-	runs, err := r.Read(ctx)
-	for _, run := range runs {
-		if strings.HasPrefix(run.ID, prefix) {
-			return true, err
-		}
+// Evaluated adds what an evaluation of so many pictures found, in percent, to the
+// latest record of a run, as a record that supersedes it: the list is only ever
+// added to. It does nothing if the list lacks the run, or says so already.
+func (r Records) Evaluated(ctx context.Context, dataset, name string, at time.Time, samples int, accuracy float64, perClass map[string]*float64) error {
+	all, err := r.all(ctx)
+	if err != nil {
+		return err
 	}
-	return false, err
+	for _, run := range slices.Backward(current(all)) {
+		if !strings.HasPrefix(run.ID, idPrefix(dataset, name)) {
+			continue
+		}
+		old := run
+		run.DatasetSize.Eval, run.Metrics.EvalAccuracy, run.Metrics.PerClassAccuracy = samples, known(accuracy), perClass
+		if reflect.DeepEqual(run, old) {
+			return nil
+		}
+		for hasPrefix(all, run.ID) { // times have whole seconds
+			run.ID, run.Timestamp = ID(dataset, name, at), at.Format(Layout)
+			at = at.Add(time.Second)
+		}
+		run.Supersedes = old.ID
+		return r.Append(ctx, run)
+	}
+	return nil
 }
 
-// Read returns the runs, the oldest first; none if there is no list.
+// current returns the records that no other one supersedes.
+func current(all []Run) []Run {
+	gone := map[string]bool{}
+	for _, run := range all {
+		gone[run.Supersedes] = run.Supersedes != ""
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(run Run) bool { return gone[run.ID] })
+}
+
+// hasPrefix reports whether the id of a record begins so.
+func hasPrefix(all []Run, prefix string) bool {
+	return slices.ContainsFunc(all, func(run Run) bool { return strings.HasPrefix(run.ID, prefix) })
+}
+
+// Has reports whether the list has, or had, a run whose id begins with prefix.
+func (r Records) Has(ctx context.Context, prefix string) (bool, error) {
+	all, err := r.all(ctx)
+	return hasPrefix(all, prefix), err
+}
+
+// Read returns the runs, the oldest first, without records that another one
+// supersedes; none if there is no list.
 func (r Records) Read(ctx context.Context) ([]Run, error) {
+	all, err := r.all(ctx)
+	return current(all), err
+}
+
+// all returns the records, the oldest first.
+func (r Records) all(ctx context.Context) ([]Run, error) {
 	name, err := r.Volume.Records(r.Kind + "/runs.jsonl")
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -180,5 +181,39 @@ func TestFinal(t *testing.T) {
 	}
 	if _, ok := new(TrainerState).Final(); ok {
 		t.Error("a run without an evaluation has final metrics")
+	}
+}
+
+// TestEvaluated checks that an evaluation stands in the place of the record of its
+// run, once, in the same second too.
+func TestEvaluated(t *testing.T) {
+	r, runs := appended(t)
+	run := runs[1]
+	for _, accuracy := range []float64{97.5, 98, 98} { // the last one changes nothing
+		if err := r.Evaluated(t.Context(), run.DatasetName, run.RunName, noon, 40, accuracy, map[string]*float64{"ocr": number(accuracy)}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.Read(t.Context())
+		want := run
+		want.ID, want.Timestamp, want.Supersedes = got[2].ID, got[2].Timestamp, got[2].Supersedes
+		want.DatasetSize.Eval, want.Metrics.EvalAccuracy, want.Metrics.PerClassAccuracy = 40, number(accuracy), map[string]*float64{"ocr": number(accuracy)}
+		if err != nil || len(got) != 3 || !reflect.DeepEqual(got[2], want) {
+			t.Fatalf("got %+v, error %v, want %+v last", got, err, want)
+		}
+	}
+	all, err := r.all(t.Context())
+	if err != nil || len(all) != 5 || !hasPrefix(all, run.ID) {
+		t.Errorf("got %+v, error %v, want three records and two that supersede others", all, err)
+	}
+}
+
+// TestEvaluatedElsewhere evaluates a run that the list lacks.
+func TestEvaluatedElsewhere(t *testing.T) {
+	r, runs := appended(t)
+	if err := r.Evaluated(t.Context(), "another", "run", noon, 1, 1, nil); err != nil {
+		t.Error(err)
+	}
+	if got, err := r.Read(t.Context()); err != nil || len(got) != len(runs) {
+		t.Errorf("got %+v, error %v, want what there was", got, err)
 	}
 }

@@ -17,7 +17,9 @@ import (
 	"mole/dataset"
 	"mole/device/cpu"
 	"mole/expert"
+	"mole/history"
 	"mole/stage"
+	"mole/store"
 	"mole/store/file"
 	"mole/synth"
 	"mole/train"
@@ -233,6 +235,10 @@ func TestReportStays(t *testing.T) {
 	results, _ := mustRun(t, c)
 	if e := results["eval"].(*stage.Evaluated); e.Report.EvalSamples != 6 || e.HTML == "" || !strings.Contains(e.Text, "calendar") {
 		t.Errorf("got %d samples, page %q, text\n%s", e.Report.EvalSamples, e.HTML, e.Text)
+	}
+	runs, err := history.Records{Volume: store.Volume{Store: w.Store, Name: w.Volumes.History}, Kind: history.Routers}.Read(t.Context())
+	if err != nil || len(runs) != 1 || runs[0].DatasetSize.Eval != 6 || *runs[0].Metrics.EvalAccuracy != results["eval"].(*stage.Evaluated).Report.Accuracy.Overall {
+		t.Errorf("history: got %+v, error %v, want one run with its accuracy", runs, err)
 	}
 	again, _ := mustRun(t, w.chain(brief()))
 	if b := again["train"].(*stage.Trained).Bundle; b.Report == nil {

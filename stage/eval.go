@@ -16,6 +16,7 @@ import (
 	"mole/device"
 	"mole/eval"
 	"mole/evidence"
+	"mole/history"
 	"mole/model/qwen3vl"
 	"mole/route"
 	"mole/router"
@@ -90,7 +91,22 @@ func (e *Eval) Run(ctx context.Context) (*Evaluated, error) {
 	if b.Report, err = report.JSON(); err != nil {
 		return nil, err
 	}
-	return out, e.addReport(ctx, e.data(), path, tree, b.Report)
+	return out, e.keep(ctx, path, tree, out)
+}
+
+// keep puts the report beside the run, and what the test pictures showed into the
+// list of all runs. The report stands without that list, so that it cannot be
+// added to is a warning.
+func (e *Eval) keep(ctx context.Context, path string, tree store.Tree, out *Evaluated) error {
+	r := out.Report
+	if err := e.addReport(ctx, e.data(), path, tree, out.Bundle.Report); err != nil || r.Split != "test" {
+		return err
+	}
+	list := history.Records{Volume: store.Volume{Store: e.Store, Name: e.Volumes.History}, Kind: history.Routers}
+	if err := list.Evaluated(ctx, e.Dataset, e.Name, time.Now(), r.EvalSamples, r.Accuracy.Overall, r.Accuracy.PerClass); err != nil {
+		e.log().Warn("the accuracy is not in the history", "run", e.Name, "error", err)
+	}
+	return nil
 }
 
 // without returns a tree without one of its files.

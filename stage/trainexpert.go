@@ -252,7 +252,7 @@ func (t *Train) subject() string {
 	if t.expert != nil {
 		return t.expert.Spec.Expert
 	}
-	return "router"
+	return history.Routers
 }
 
 // specName names the specification of what is trained, and specHash is its hash.

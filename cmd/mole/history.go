@@ -33,9 +33,6 @@ func (f *historyFlags) open() (store.Store, *config.Config, error) {
 	return s, c, err
 }
 
-// routerRecords is the kind of the records of routers.
-const routerRecords = "router"
-
 // historyCmd is mole history.
 type historyCmd struct {
 	historyFlags
@@ -57,7 +54,7 @@ func (c *historyCmd) Run(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	records := history.Records{Volume: store.Volume{Store: s, Name: settings.Adapters.Volumes.TrainingHistory.Name}, Kind: routerRecords}
+	records := history.Records{Volume: store.Volume{Store: s, Name: settings.Adapters.Volumes.TrainingHistory.Name}, Kind: history.Routers}
 	if c.Expert != "" {
 		records.Kind = c.Expert
 	}
@@ -154,7 +151,7 @@ func (c *backfillCmd) Run(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	records := history.Records{Volume: store.Volume{Store: s, Name: volumes.TrainingHistory.Name}, Kind: routerRecords}
+	records := history.Records{Volume: store.Volume{Store: s, Name: volumes.TrainingHistory.Name}, Kind: history.Routers}
 	r, failures := c.fillAll(ctx, records, found)
 	if c.single() {
 		return errors.Join(c.print(w, r), failures)
